@@ -1,0 +1,43 @@
+# make demo   environment + a small real corpus under out/demo
+# make test   environment + linters, import floors, types and tests
+# make lint   the checks without the tests
+# make bench  the benchmarks whose figures the README quotes
+
+PYTHON ?= python3.11
+OUT ?= out/demo
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: env demo test lint bench clean
+
+env: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 (apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) cannot make environments: apt-get install python3.11-venv"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $(READY)
+
+demo: env
+	$(BIN)/factorportrait generate demo --out $(OUT)
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: env
+	$(BIN)/python -m benchmarks.render
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.driver
+
+clean:
+	rm -rf $(VENV) out

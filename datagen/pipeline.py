@@ -1,0 +1,36 @@
+"""One clip from its configuration and index: sampled, posed, rendered, labelled and encoded.
+
+This is all that a worker does. It needs nothing but the resolved configuration and the index.
+"""
+
+from __future__ import annotations
+
+from datagen.blender.renderer import ClipRenderer
+from datagen.config import CorpusConfig
+from datagen.encode import ClipEncoder
+from datagen.geometry.posed import pose_clip
+from datagen.heads.model import load_head
+from datagen.sampling.clip import sample_clip
+from manifests.clip import Member
+
+
+class Pipeline:
+    """Makes the clips of one corpus, any of them in any order, always with the same bytes."""
+
+    def __init__(self, config_json: str) -> None:
+        """Load the head and start Blender.
+
+        Raises UserError if the configuration, the head, the device or Blender's libraries are at fault.
+        """
+        self._config = CorpusConfig.from_json(config_json)
+        self._head = load_head(self._config.head)
+        self._renderer = ClipRenderer(self._config.render)
+
+    def members(self, index: int) -> list[Member]:
+        """The files of clip `index`, in the order they stand in the shard."""
+        clip = sample_clip(self._config, self._head.info, index)
+        posed = pose_clip(clip, self._head, self._config.render.subdivision)
+        encoder = ClipEncoder(clip, posed)
+        for frame in self._renderer.frames(clip, posed):
+            encoder.add(frame)
+        return encoder.finish()

@@ -1,0 +1,164 @@
+"""The front door: one command, `factorportrait`, that hands over to the rooms.
+
+Rooms are imported only when their command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+
+from manifests.errors import UserError
+
+OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip")
+OPTIONS = (*OPTIONS_WITH_VALUE, "--help")
+"""Of the commands that take a configuration; any other option there overrides a field of it."""
+
+EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 2 something given is wrong, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        overrides = _take_overrides(words) if words[:1] in (["generate"], ["preview"]) else {}
+        arguments = _parser().parse_args(words)
+        arguments.overrides = overrides
+        return int(arguments.run(arguments) or EXIT_OK)
+    except UserError as error:
+        print(f"factorportrait: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("factorportrait: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="factorportrait", description="Synthetic multi-view head video: generate, watch, look at."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    generate = commands.add_parser(
+        "generate",
+        help="render a corpus into shards, or go on with one",
+        description="Render a corpus into WebDataset shards with a manifest. The same command resumes an "
+        "interrupted run. Any field of the configuration can be overridden: --clips 100, "
+        "--camera.yaw_deg '[-30, 30]'.",
+    )
+    _corpus_argument(generate)
+    generate.add_argument("--out", required=True, metavar="DIR_OR_URL", help="folder or fsspec URL (s3://...)")
+    generate.add_argument("--workers", type=int, metavar="N", help="workers (default: one a core, or one a GPU)")
+    generate.add_argument("--address", metavar="ADDR", help="an existing Ray cluster (default: start a local Ray)")
+    generate.set_defaults(run=_generate)
+
+    status = commands.add_parser("status", help="how far a corpus is, from its output folder alone")
+    status.add_argument("out", metavar="OUT", help="folder or fsspec URL of a corpus")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.set_defaults(run=_status)
+
+    preview = commands.add_parser(
+        "preview",
+        help="a contact sheet of one clip: views, frames and labels",
+        description="Render one clip of a configuration and draw its views, frames and labels on one sheet. "
+        "Fields can be overridden as in generate.",
+    )
+    _corpus_argument(preview)
+    preview.add_argument("--clip", type=int, default=0, metavar="I", help="clip index (default 0)")
+    preview.add_argument("--out", default="preview.png", metavar="FILE", help="PNG to write (default preview.png)")
+    preview.set_defaults(run=_preview)
+
+    heads = commands.add_parser("heads", help="list, build or import head models")
+    actions = heads.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="the heads on this machine").set_defaults(run=_heads_list)
+    build = actions.add_parser("build", help="build an open head now instead of on first use")
+    build.add_argument("name", nargs="?", default="open", help="open (FLAME format) or open-body (SMPL-X format)")
+    build.set_defaults(run=_heads_build)
+    take = actions.add_parser("import", help="take in a licensed FLAME or SMPL-X file (.pkl or .npz)")
+    take.add_argument("file", metavar="FILE")
+    take.add_argument("--name", required=True, help="name to use in configurations (a-z, 0-9, - and _)")
+    take.add_argument("--licence", required=True, help="the licence you hold the file under, kept in every clip")
+    take.add_argument("--landmarks", metavar="FILE", help="FLAME's landmark embedding (.pkl, .npy or .npz)")
+    take.set_defaults(run=_heads_import)
+    return parser
+
+
+def _corpus_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "corpus", metavar="CORPUS.yaml", help="configuration file, or a shipped one: demo, paper, cluster"
+    )
+
+
+def _take_overrides(words: list[str]) -> dict[str, str]:
+    """Take `--field value` and `--field=value` out of `words`, the command's own options left in."""
+    overrides: dict[str, str] = {}
+    kept: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or name in OPTIONS:
+            kept.append(word)
+            if name in OPTIONS_WITH_VALUE and not equals:
+                kept.extend(itertools.islice(remaining, 1))
+            continue
+        if not equals:
+            following = next(remaining, None)
+            if following is None:
+                raise UserError(f"{name}: no value given: write {name} VALUE")
+            value = following
+        overrides[name[2:]] = value
+    words[:] = kept
+    return overrides
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from datagen.generate import generate_corpus
+
+    return generate_corpus(
+        arguments.corpus,
+        arguments.out,
+        overrides=arguments.overrides,
+        workers=arguments.workers,
+        address=arguments.address,
+    )
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from manifests.status import format_status, status
+
+    found = status(arguments.out)
+    print(json.dumps(dataclasses.asdict(found), indent=2) if arguments.json else format_status(found))
+
+
+def _preview(arguments: argparse.Namespace) -> None:
+    from datagen.preview import preview
+
+    print(preview(arguments.corpus, arguments.clip, arguments.out, overrides=arguments.overrides))
+
+
+def _heads_list(arguments: argparse.Namespace) -> None:
+    from datagen.heads.store import list_heads
+
+    for head in list_heads():
+        print(f"{head.name:20} {head.kind:6} {head.identity_size:4} identity {head.expression_size:4} expression")
+        print(f"{'':20} {head.licence}, sha256 {head.sha256[:16]}")
+
+
+def _heads_build(arguments: argparse.Namespace) -> None:
+    from datagen.heads.store import build_head
+
+    print(build_head(arguments.name))
+
+
+def _heads_import(arguments: argparse.Namespace) -> None:
+    from datagen.heads.importer import import_head
+
+    print(import_head(arguments.file, arguments.name, licence=arguments.licence, landmarks=arguments.landmarks))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
