@@ -115,16 +115,22 @@ def _take_overrides(words: list[str]) -> dict[str, str]:
     return overrides
 
 
-def _generate(arguments: argparse.Namespace) -> int:
+def _generate(arguments: argparse.Namespace) -> None:
     from datagen.generate import generate_corpus
 
-    return generate_corpus(
+    made = generate_corpus(
         arguments.corpus,
         arguments.out,
         overrides=arguments.overrides,
         workers=arguments.workers,
         address=arguments.address,
     )
+    report = made.report
+    given_up = f", {report.quarantined} given up (see status)" if report.quarantined else ""
+    print(f"{report.clips} clips in {report.shards} shards, {report.rendered} rendered in this run{given_up}")
+    print(f"shards         {made.shards}")
+    print(f"manifest       {made.manifest}")
+    print(f"contact sheet  {made.contact_sheet or 'none: no clip to show'}")
 
 
 def _status(arguments: argparse.Namespace) -> None:

@@ -9,9 +9,10 @@ from datagen.blender.renderer import ClipRenderer
 from datagen.config import CorpusConfig
 from datagen.encode import ClipEncoder
 from datagen.geometry.posed import pose_clip
+from datagen.geometry.surface import make_surface
 from datagen.heads.model import load_head
 from datagen.sampling.clip import sample_clip
-from manifests.clip import Member
+from manifests.clip import Member, RenderSettings
 
 
 class Pipeline:
@@ -24,12 +25,13 @@ class Pipeline:
         """
         self._config = CorpusConfig.from_json(config_json)
         self._head = load_head(self._config.head)
-        self._renderer = ClipRenderer(self._config.render)
+        self._surface = make_surface(self._head, self._config.render.subdivision)
+        self._renderer = ClipRenderer(RenderSettings(**self._config.render.model_dump()))
 
     def members(self, index: int) -> list[Member]:
         """The files of clip `index`, in the order they stand in the shard."""
         clip = sample_clip(self._config, self._head.info, index)
-        posed = pose_clip(clip, self._head, self._config.render.subdivision)
+        posed = pose_clip(clip, self._head, self._surface)
         encoder = ClipEncoder(clip, posed)
         for frame in self._renderer.frames(clip, posed):
             encoder.add(frame)

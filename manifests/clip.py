@@ -35,9 +35,7 @@ class Motion:
 
     def without_expression(self) -> Motion:
         """The same pose with a neutral face: what the pose normals show (neutral expression, closed jaw)."""
-        return dataclasses.replace(
-            self, expression=np.zeros_like(self.expression), jaw=np.zeros_like(self.jaw)
-        )
+        return dataclasses.replace(self, expression=np.zeros_like(self.expression), jaw=np.zeros_like(self.jaw))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Clips to pictures with Blender: the only room that imports bpy."""

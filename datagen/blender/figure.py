@@ -1,0 +1,87 @@
+"""One person in Blender's scene: the mesh that moves by its vertices, the hair that moves as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.blender import skin
+from datagen.blender.axes import points_to_blender, set_transform
+from datagen.blender.complexion import Complexion, paint
+from datagen.blender.eyes import DIRECTION, eye_directions, eye_material
+from datagen.blender.hair import hair_curves, hair_material
+from datagen.blender.strands import grow
+from datagen.geometry.posed import PosedClip
+from manifests.clip import Appearance
+
+Array = NDArray[Any]
+
+_SLOT = np.array([0, 1, 1, 2, 3])
+"""Material slot of each of ``manifests.conventions.PARTS``."""
+
+
+class Figure:
+    """Built once a clip. ``blocks`` lists every data block it made, for removal."""
+
+    def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance, thickness: float) -> None:
+        """``thickness`` scales the strands of hair to the picture's resolution."""
+        self._posed = posed
+        self._shown: int | None = None
+        materials = [
+            skin.skin_material(bpy, appearance),
+            eye_material(bpy, appearance),
+            skin.teeth_material(bpy),
+            skin.tongue_material(bpy),
+        ]
+        self._mesh = _mesh(bpy, posed, paint(posed, appearance))
+        for material in materials:
+            self._mesh.materials.append(material)
+        body = bpy.data.objects.new("figure", self._mesh)
+        collection.objects.link(body)
+        self.blocks = [body, self._mesh, *materials]
+        self._hair = None
+        strands = grow(posed, appearance, thickness)
+        if strands is not None:
+            material = hair_material(bpy, appearance)
+            curves = hair_curves(bpy, strands, material)
+            self._hair = bpy.data.objects.new("hair", curves)
+            collection.objects.link(self._hair)
+            self.blocks += [self._hair, curves, material]
+
+    def pose(self, frame: int) -> None:
+        """Take the shape of one frame. A frame like the last one costs Blender nothing."""
+        vertices, head = self._posed.vertices, self._posed.head_to_world
+        if self._shown is None or not np.array_equal(vertices[frame], vertices[self._shown]):
+            self._mesh.vertices.foreach_set("co", points_to_blender(vertices[frame]).ravel())
+            self._mesh.update()
+        if self._hair is not None and (self._shown is None or not np.array_equal(head[frame], head[self._shown])):
+            set_transform(self._hair, head[frame])
+        self._shown = frame
+
+
+def _mesh(bpy: Any, posed: PosedClip, complexion: Complexion) -> Any:
+    faces = posed.surface.faces
+    mesh = bpy.data.meshes.new("figure")
+    mesh.vertices.add(len(posed.rest))
+    mesh.vertices.foreach_set("co", points_to_blender(posed.rest).ravel())
+    mesh.loops.add(faces.size)
+    mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.polygons.add(len(faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh.polygons.foreach_set("material_index", _SLOT[posed.surface.part].astype(np.int32))
+    mesh.update(calc_edges=True)
+    rgba = np.concatenate([complexion.colour, np.ones((len(posed.rest), 1), np.float32)], axis=1)
+    fields = np.stack([complexion.brows, complexion.clothing, complexion.lashes], axis=1)
+    _attribute(mesh, skin.REST, "FLOAT_VECTOR", "vector", posed.rest)
+    _attribute(mesh, skin.COLOUR, "FLOAT_COLOR", "color", rgba)
+    _attribute(mesh, skin.ROUGHNESS, "FLOAT", "value", complexion.roughness)
+    _attribute(mesh, skin.FIELDS, "FLOAT_VECTOR", "vector", fields)
+    _attribute(mesh, DIRECTION, "FLOAT_VECTOR", "vector", eye_directions(posed))
+    return mesh
+
+
+def _attribute(mesh: Any, name: str, kind: str, field: str, values: Array) -> None:
+    data = mesh.attributes.new(name, kind, "POINT").data
+    data.foreach_set(field, np.ascontiguousarray(values, np.float32).ravel())

@@ -1,0 +1,97 @@
+"""Materials of skin, clothing, teeth and tongue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datagen.blender.nodes import Graph
+from manifests.clip import Appearance
+
+REST, COLOUR, ROUGHNESS, FIELDS = "rest", "colour", "roughness", "fields"
+"""Vertex attributes the skin reads: rest position (metres), linear colour, roughness, and (distance into the
+brows, distance into the clothing, lash darkness)."""
+
+_COLLAR_M = 0.016
+_SUBSURFACE_SCALE_M = 0.0045
+
+
+def skin_material(bpy: Any, appearance: Appearance) -> Any:
+    """Skin that turns into fabric where the clothing starts: one closure, its parameters switched."""
+    material = bpy.data.materials.new("skin")
+    material.use_nodes = True
+    graph = Graph(material.node_tree)
+    rest = graph.attribute(REST).outputs["Vector"]
+    fields = graph.add("SeparateXYZ", graph.attribute(FIELDS).outputs["Vector"])
+    brow_distance, clothing_distance, lashes = fields.outputs
+    fine = graph.add("TexNoise", rest, named={"Scale": 420.0, "Detail": 3.0, "Roughness": 0.7}).outputs[0]
+    clothed = graph.ramp(clothing_distance, -0.0002, 0.0004)
+
+    mottled = graph.math("MULTIPLY_ADD", fine, 0.55, 0.725)  # albedo guides the denoiser, so grain survives it
+    plain = graph.add(
+        "VectorMath", graph.attribute(COLOUR).outputs["Color"], operation="SCALE", named={"Scale": mottled}
+    ).outputs[0]
+    skin = _hairs(graph, plain, rest, brow_distance, lashes, appearance)
+    fabric = _fabric_colour(graph, clothing_distance, fine, appearance)
+    pores = graph.math("MULTIPLY", fine, 0.00012)
+    weave = graph.math("MULTIPLY", fine, 0.00030)
+    hem = graph.math("MULTIPLY", graph.ramp(clothing_distance, -0.0005, 0.0025), 0.0020)
+    height = graph.lerp(clothed, pores, graph.math("ADD", weave, hem))
+    bump = graph.add("Bump", named={"Strength": 1.0, "Distance": 1.0, "Height": height})
+    surface = graph.add(
+        "BsdfPrincipled",
+        subsurface_method="RANDOM_WALK",
+        named={
+            "Base Color": graph.mix(clothed, skin, fabric),
+            "Roughness": graph.lerp(clothed, graph.attribute(ROUGHNESS).outputs["Fac"], 0.92),
+            "Specular IOR Level": graph.lerp(clothed, 0.35, 0.10),
+            "Subsurface Weight": graph.lerp(clothed, 1.0, 0.0),
+            "Subsurface Radius": (1.0, 0.35, 0.20),
+            "Subsurface Scale": _SUBSURFACE_SCALE_M,
+            "Normal": bump.outputs[0],
+        },
+    )
+    graph.add("OutputMaterial", surface.outputs[0])
+    return material
+
+
+def teeth_material(bpy: Any) -> Any:
+    return _plain(bpy, "teeth", (0.66, 0.60, 0.49), 0.25)
+
+
+def tongue_material(bpy: Any) -> Any:
+    return _plain(bpy, "tongue", (0.42, 0.12, 0.11), 0.38)
+
+
+def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any, appearance: Appearance) -> Any:
+    """Skin colour with brows and lashes painted in: streaks along the brow, frayed at its border."""
+    stretched = graph.add("VectorMath", rest, (260.0, 1300.0, 260.0), operation="MULTIPLY").outputs[0]
+    streaks = graph.add("TexNoise", stretched, named={"Scale": 1.0, "Detail": 1.0}).outputs[0]
+    frayed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", streaks, 0.5), 0.008, brow_distance)
+    brow = graph.math("MULTIPLY", graph.ramp(frayed, -0.0024, 0.0014), 0.9)
+    dark = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)
+    colour = graph.mix(brow, plain, dark)
+    return graph.mix(lashes, colour, (0.012, 0.008, 0.006))
+
+
+def _fabric_colour(graph: Graph, distance: Any, fine: Any, appearance: Appearance) -> Any:
+    """Plain cloth with a collar band, a seam under it and a little unevenness."""
+    plain = appearance.clothing_colour
+    collar = graph.mix(graph.ramp(distance, _COLLAR_M - 0.0004, _COLLAR_M), _scaled(plain, 0.82), plain)
+    off_seam = graph.math("ABSOLUTE", graph.math("SUBTRACT", distance, _COLLAR_M))
+    seamed = graph.mix(graph.ramp(off_seam, 0.0010, 0.0004), collar, _scaled(plain, 0.45))
+    shade = graph.math("MULTIPLY_ADD", fine, 0.5, 0.75)
+    node = graph.add("VectorMath", seamed, operation="SCALE", named={"Scale": shade})
+    return node.outputs[0]
+
+
+def _scaled(colour: tuple[float, float, float], factor: float) -> tuple[float, ...]:
+    return tuple(factor * c for c in colour)
+
+
+def _plain(bpy: Any, name: str, colour: tuple[float, float, float], roughness: float) -> Any:
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    graph = Graph(material.node_tree)
+    surface = graph.add("BsdfPrincipled", named={"Base Color": colour, "Roughness": roughness})
+    graph.add("OutputMaterial", surface.outputs[0])
+    return material

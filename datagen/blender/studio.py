@@ -1,0 +1,136 @@
+"""Blender's scene: one camera, the clip's lights and world, one person; moved, never rebuilt, within a clip."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.blender.axes import look_along, place_camera, points_to_blender
+from datagen.blender.device import apply_settings
+from datagen.blender.figure import Figure
+from datagen.blender.film import Exposure, Film
+from datagen.blender.hair import COVERAGE_PASS
+from datagen.blender.libraries import load_bpy
+from datagen.blender.world import light_world
+from datagen.geometry.posed import PosedClip
+from manifests.clip import AreaLight, Clip, RenderSettings
+
+Array = NDArray[Any]
+
+LAYER = "ViewLayer"
+
+
+class Studio:
+    """Owns one scene for the life of a worker. ``open`` a clip, ``pose`` and ``shoot``, then ``clear``."""
+
+    def __init__(self, settings: RenderSettings, threads: int = 1) -> None:
+        """Raises UserError when Blender, or the device asked for, is not there."""
+        self.bpy = load_bpy()
+        self.film = Film()
+        self.scene = self.bpy.data.scenes.new("studio")
+        self._figure: Figure | None = None
+        self._blocks: list[Any] = []
+        scene = self.scene
+        scene.view_layers[0].name = LAYER
+        apply_settings(self.bpy, scene, settings, threads)
+        scene.world = self.bpy.data.worlds.new("world")
+        camera = self.bpy.data.objects.new("camera", self.bpy.data.cameras.new("camera"))
+        scene.collection.objects.link(camera)
+        scene.camera = camera
+        render = scene.render
+        render.film_transparent = True
+        render.resolution_percentage = 100
+        render.use_compositing = render.use_sequencer = False
+        render.dither_intensity = 0.0
+        render.filepath = self.film.path
+        render.use_file_extension = False
+        render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+        render.image_settings.color_depth = "32"
+        render.image_settings.exr_codec = "NONE"
+        aov = scene.view_layers[0].aovs.add()
+        aov.name, aov.type = COVERAGE_PASS, "VALUE"
+
+    @property
+    def data_files(self) -> Path:
+        """Where Blender keeps its colour management and world maps."""
+        return Path(self.bpy.utils.system_resource("DATAFILES"))
+
+    @property
+    def world_maps(self) -> Path:
+        return self.data_files / "studiolights" / "world"
+
+    def open(self, clip: Clip, posed: PosedClip) -> None:
+        """Bring in the clip's person, lights and world. Raises UserError for an unknown world map."""
+        self.clear()
+        spec = clip.spec
+        self.scene.render.resolution_x, self.scene.render.resolution_y = clip.cameras.width, clip.cameras.height
+        light_world(self.bpy, self.scene.world, spec.scene, self.world_maps)
+        self._blocks = [block for light in spec.scene.lights for block in self._light(light, spec.head.head_centre)]
+        thickness = strand_thickness(clip)
+        self._figure = Figure(self.bpy, self.scene.collection, posed, spec.appearance, thickness)
+
+    def pose(self, frame: int) -> None:
+        """Show the person in one frame of the open clip."""
+        if self._figure is None:
+            raise RuntimeError("no clip is open")
+        self._figure.pose(frame)
+
+    def shoot(self, intrinsics: Array, world_to_camera: Array, seed: int) -> Exposure:
+        """Render what one camera sees; ``seed`` (31 bits) decides the noise."""
+        scene = self.scene
+        place_camera(scene.camera, intrinsics, world_to_camera, scene.render.resolution_x, scene.render.resolution_y)
+        scene.cycles.seed = seed
+        with quiet():
+            self.bpy.ops.render.render(write_still=True, scene=scene.name)
+        return self.film.read(LAYER)
+
+    def clear(self) -> None:
+        """Remove the clip's data; world maps stay, shared by later clips."""
+        blocks = [*self._blocks, *(self._figure.blocks if self._figure else [])]
+        if blocks:
+            self.bpy.data.batch_remove(blocks)
+        self._blocks, self._figure = [], None
+
+    def _light(self, light: AreaLight, centre: tuple[float, float, float]) -> list[Any]:
+        lamp = self.bpy.data.lights.new("light", "AREA")
+        lamp.shape = "SQUARE"
+        lamp.size = light.size_m
+        lamp.energy = light.power_w
+        lamp.color = light.colour
+        thing = self.bpy.data.objects.new("light", lamp)
+        self.scene.collection.objects.link(thing)
+        look_along(thing, np.asarray(centre) + light.position, np.asarray(centre))
+        return [thing, lamp]
+
+
+def strand_thickness(clip: Clip) -> float:
+    """Factor on hair's thickness: strands much thinner than a pixel cost samples and show nothing more."""
+    cameras = clip.cameras
+    centre = np.append(clip.spec.head.head_centre, 1.0)
+    depth = (cameras.world_to_camera @ centre)[..., 2]
+    pixel_m = np.median(np.abs(depth) / cameras.intrinsics[..., 0, 0])
+    return float(np.clip(np.sqrt(pixel_m / 0.0013), 0.6, 1.6))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Blender prints off the terminal; on failure, say its last lines in the error."""
+    with tempfile.TemporaryFile() as log:
+        saved = os.dup(1)
+        os.dup2(log.fileno(), 1)
+        try:
+            yield
+        except Exception as error:
+            log.seek(0)
+            error.add_note(log.read()[-1000:].decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)

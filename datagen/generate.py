@@ -1,0 +1,53 @@
+"""The main job: a corpus from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from datagen.config import load_config
+from datagen.farm.driver import RunReport, generate
+from datagen.heads.model import head_info
+from manifests.contact_sheet import write_corpus_sheet
+from manifests.errors import UserError
+from manifests.layout import MANIFEST, SHARDS
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A finished corpus and where its things lie."""
+
+    report: RunReport
+    shards: str
+    manifest: str
+    contact_sheet: str | None
+
+
+def generate_corpus(
+    corpus: str,
+    out: str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+) -> Generated:
+    """Render the corpus of a configuration file, or of a shipped one by name, into a folder or URL.
+
+    The same call resumes an interrupted run. Raises UserError for what the user can mend.
+    """
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: give 1 or more")
+    config = load_config(corpus, overrides)
+    head = head_info(config.head)
+    if config.identity.components > head.identity_size:
+        raise UserError(
+            f"identity.components = {config.identity.components}: head {head.name!r} has {head.identity_size}; "
+            f"set it to {head.identity_size} or less"
+        )
+    report = generate(config, out, config_hash=config.content_hash(head), workers=workers, address=address)
+    return Generated(
+        report=report,
+        shards=f"{report.out}/{SHARDS}",
+        manifest=f"{report.out}/{MANIFEST}",
+        contact_sheet=write_corpus_sheet(report.out),
+    )

@@ -1,0 +1,198 @@
+"""The cache of head models: one folder a head, with plain arrays and a small description.
+
+``head.npz`` is read with ``allow_pickle=False`` only and holds the file format's own keys (``v_template``,
+``shapedirs``, ...) with extras: ``part``, ``uv``, ``uv_faces``, ``landmark_faces``, ``landmark_barycentric``.
+``info.json`` is the HeadInfo. A folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.clip import HeadInfo
+from manifests.errors import UserError
+
+Array = NDArray[Any]
+
+OPEN_HEADS = ("open", "open-body")
+_BUILD = 1
+"""Raise it when the open heads change: a cached head of an older build is built anew."""
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def heads_folder() -> Path:
+    """``$FACTORPORTRAIT_CACHE/heads``, or ``~/.cache/factorportrait/heads``."""
+    root = os.environ.get("FACTORPORTRAIT_CACHE") or Path.home() / ".cache" / "factorportrait"
+    return Path(root) / "heads"
+
+
+def list_heads() -> list[str]:
+    """Names of the heads that can be loaded: the open ones, then the imported ones."""
+    folder = heads_folder()
+    stored = sorted(p.parent.name for p in folder.glob("*/info.json") if _NAME.fullmatch(p.parent.name))
+    return [*OPEN_HEADS, *(name for name in stored if name not in OPEN_HEADS)]
+
+
+def build_head(name: str) -> HeadInfo:
+    """Build an open head into the cache, replacing what is there."""
+    if name not in OPEN_HEADS:
+        raise UserError(f"head '{name}': only {' and '.join(OPEN_HEADS)} can be built; others are imported")
+    from .figure import build_figure
+
+    shape = build_figure()
+    if name == "open":
+        from .open_head import open_head_arrays
+
+        kind, arrays = "flame", open_head_arrays(shape)
+    else:
+        from .open_body import open_body_arrays
+
+        kind, arrays = "smplx", open_body_arrays(shape)
+    return save_head(
+        name,
+        kind,
+        arrays,
+        licence="CC0-1.0",
+        identity_size=len(shape.components),
+        expression_names=shape.expression_names,
+        expression_size=len(shape.expression_names),
+    )
+
+
+def head_folder(name_or_path: str) -> Path:
+    """Folder of a head by name or path; builds an open head that is not cached."""
+    given = Path(name_or_path)
+    if os.sep in name_or_path and (given / "info.json").is_file():
+        return given
+    check_name(name_or_path)
+    folder = heads_folder() / name_or_path
+    if name_or_path in OPEN_HEADS:
+        if not _is_current(folder):
+            build_head(name_or_path)
+    elif not (folder / "info.json").is_file():
+        raise UserError(
+            f"head '{name_or_path}': not in {heads_folder()}; known: {', '.join(list_heads())}; "
+            f"bring it with: factorportrait heads import FILE --name {name_or_path}"
+        )
+    return folder
+
+
+def read_info(folder: Path) -> HeadInfo:
+    try:
+        record = json.loads((folder / "info.json").read_text())
+        record.pop("build")
+        record["expression_names"] = tuple(record["expression_names"])
+        record["head_centre"] = tuple(record["head_centre"])
+        return HeadInfo(**record)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"head: {folder / 'info.json'} cannot be read ({error}); remove {folder}") from error
+
+
+def read_arrays(folder: Path) -> dict[str, Array]:
+    """All arrays of a stored head. Object arrays are refused, never unpickled."""
+    try:
+        with np.load(folder / "head.npz", allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"head: {folder / 'head.npz'} cannot be read ({error}); remove {folder}") from error
+
+
+def save_head(
+    name: str,
+    kind: str,
+    arrays: dict[str, Array],
+    *,
+    licence: str,
+    identity_size: int,
+    expression_size: int,
+    expression_names: tuple[str, ...] = (),
+) -> HeadInfo:
+    """Write a head beside its place and rename it there, so that readers and other writers never see a
+    half."""
+    check_name(name)
+    parent = heads_folder()
+    parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    try:
+        data = npz_bytes(arrays)
+        info = HeadInfo(
+            name=name,
+            kind=kind,
+            sha256=hashlib.sha256(data).hexdigest(),
+            licence=licence,
+            identity_size=identity_size,
+            expression_size=expression_size,
+            expression_names=expression_names,
+            head_centre=_head_centre(kind, arrays),
+        )
+        (beside / "head.npz").write_bytes(data)
+        (beside / "info.json").write_text(json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1))
+        beside.chmod(0o755)
+        _replace(beside, parent / name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return info
+
+
+def npz_bytes(arrays: dict[str, Array]) -> bytes:
+    """An uncompressed npz without times: equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for key in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[key]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), member.getvalue())
+    return buffer.getvalue()
+
+
+def check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UserError(f"head '{name}': a name has 1 to 64 of the characters a-z, 0-9, - and _")
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        return json.loads((folder / "info.json").read_text())["build"] == _BUILD
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _replace(new: Path, place: Path) -> None:
+    """Two builders may race: whoever comes later finds a head of equal content and moves it aside first."""
+    for _ in range(10):
+        try:
+            os.rename(new, place)
+            return
+        except OSError:
+            aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-", dir=place.parent))
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(place, aside / "head")
+            shutil.rmtree(aside, ignore_errors=True)
+    raise UserError(f"head '{place.name}': {place} cannot be replaced; remove it")
+
+
+def _head_centre(kind: str, arrays: dict[str, Array]) -> tuple[float, float, float]:
+    """Between the ears at eye height: the eyes' height, the middle of the head's depth there."""
+    template = np.asarray(arrays["v_template"], dtype=float)
+    joints = np.asarray(arrays["J_regressor"], dtype=float) @ template
+    neck, left, right = (1, 3, 4) if kind == "flame" else (12, 23, 24)
+    eyes = (joints[left] + joints[right]) / 2
+    level = template[np.abs(template[:, 1] - eyes[1]) < 0.015]
+    head = level[np.abs(level[:, 0] - eyes[0]) < 0.13]
+    depth = (head[:, 2].min() + head[:, 2].max()) / 2
+    centre = np.array([eyes[0], eyes[1], depth]) - joints[neck]
+    return tuple(round(float(c), 6) for c in centre)  # type: ignore[return-value]

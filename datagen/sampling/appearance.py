@@ -1,0 +1,111 @@
+"""How an identity looks: skin, iris, hair and clothes. All colours are linear Rec.709."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.config import AppearanceSettings
+from datagen.sampling.streams import choose, draw, lerp, rng, spread_out, unit
+from manifests.clip import Appearance
+
+Colour = tuple[float, float, float]
+
+# Each row: colour, share among the lightest skins, share among the darkest. Blue, grey and green eyes need
+# little melanin in the iris as well; about 80 people in 100 worldwide have brown eyes.
+IRISES: dict[str, tuple[Colour, float, float]] = {
+    "dark brown": ((0.030, 0.014, 0.007), 0.06, 0.80),
+    "brown": ((0.085, 0.038, 0.016), 0.24, 0.195),
+    "amber": ((0.200, 0.100, 0.028), 0.05, 0.004),
+    "hazel": ((0.130, 0.095, 0.035), 0.15, 0.001),
+    "green": ((0.105, 0.150, 0.070), 0.10, 0.0),
+    "grey": ((0.190, 0.220, 0.240), 0.08, 0.0),
+    "blue": ((0.120, 0.210, 0.330), 0.32, 0.0),
+}
+HAIR: dict[str, tuple[Colour, float, float]] = {
+    "black": ((0.008, 0.007, 0.006), 0.08, 0.93),
+    "dark brown": ((0.020, 0.012, 0.008), 0.25, 0.065),
+    "brown": ((0.052, 0.028, 0.015), 0.27, 0.005),
+    "light brown": ((0.115, 0.066, 0.033), 0.18, 0.0),
+    "blond": ((0.290, 0.185, 0.085), 0.16, 0.0),
+    "red": ((0.165, 0.048, 0.016), 0.06, 0.0),
+}
+MELANIN_STEP, HAIR_STYLE_STEP = 0.41421356237309515, 0.5698402909980532
+"""Constants of their low-discrepancy sequences, not those of recipe, template or split."""
+
+GREY_HAIR: Colour = (0.46, 0.45, 0.43)
+
+
+def sample_appearance(settings: AppearanceSettings, seed: int, identity: int) -> Appearance:
+    """The appearance of one identity, the same in all its clips."""
+
+    def stream(name: str) -> float:
+        return unit(seed, f"appearance.{name}", identity)
+
+    def span(name: str, limits: tuple[float, float]) -> float:
+        return draw(limits, seed, f"appearance.{name}", identity)
+
+    # Skin and hair style are spread out evenly over neighbouring identities, so that few show many.
+    evenness = spread_out(seed, "appearance.melanin", (identity, MELANIN_STEP))
+    melanin = float(lerp(settings.melanin, evenness))
+    style_u = spread_out(seed, "appearance.hair_style", (identity, HAIR_STYLE_STEP))
+    hair_style = choose(settings.hair_styles.items(), style_u)
+    lengths = {
+        "bald": (0.0, 0.0),
+        "buzz": settings.hair_lengths.buzz_m,
+        "short": settings.hair_lengths.short_m,
+        "bob": settings.hair_lengths.bob_m,
+    }
+    hair = _mixed(HAIR, melanin, stream("hair_colour"), rng(seed, "appearance.hair_tint", identity).random(2))
+    if stream("grey") < settings.grey_share:
+        amount = 0.35 + 0.65 * stream("grey_amount")
+        hair = _blend(hair, GREY_HAIR, amount)
+    return Appearance(
+        melanin=melanin,
+        haemoglobin=span("haemoglobin", settings.haemoglobin),
+        roughness=span("roughness", settings.roughness),
+        iris_colour=_mixed(
+            IRISES, melanin, stream("iris_colour"), rng(seed, "appearance.iris_tint", identity).random(2)
+        ),
+        hair_style=hair_style,
+        hair_colour=hair,
+        hair_length_m=span("hair_length", lengths[hair_style]),
+        clothing_colour=_cloth(rng(seed, "appearance.clothing", identity).random(3)),
+        neckline_m=span("neckline", settings.neckline_m),
+        seed=int(stream("seed") * 2**31),
+    )
+
+
+def _mixed(
+    table: dict[str, tuple[Colour, float, float]], melanin: float, u: float, tint: NDArray[np.float64]
+) -> Colour:
+    """A colour from a table whose shares go from the light to the dark column as melanin grows.
+
+    Light eyes and hair are already rare at middling melanin, hence the steep curve. ``tint`` varies the
+    brightness by a factor of about 0.75 to 1.33 and the warmth a little.
+    """
+    x = min(max(melanin / 0.55, 0.0), 1.0)
+    darkness = x * x * (3 - 2 * x)
+    name = choose([(key, light + (dark - light) * darkness) for key, (_, light, dark) in table.items()], u)
+    brightness = 0.75 * (1.33 / 0.75) ** tint[0]
+    warmth = 1.0 + 0.12 * (2 * tint[1] - 1)
+    red, green, blue = table[name][0]
+    return _clipped(red * brightness * warmth, green * brightness, blue * brightness / warmth)
+
+
+def _cloth(units: NDArray[np.float64]) -> Colour:
+    """Any hue, mostly muted, and as often dark as light."""
+    hue, saturation = float(units[0]) * 6.0, 0.75 * float(units[1]) ** 1.6
+    value = 0.015 * (0.7 / 0.015) ** float(units[2])
+    ramp = [min(max(abs((hue - shift) % 6.0 - 3.0) - 1.0, 0.0), 1.0) for shift in (0.0, 2.0, 4.0)]
+    red, green, blue = (value * (1 - saturation + saturation * channel) for channel in ramp)
+    return _clipped(red, green, blue)
+
+
+def _blend(a: Colour, b: Colour, amount: float) -> Colour:
+    red, green, blue = (x + (y - x) * amount for x, y in zip(a, b, strict=True))
+    return _clipped(red, green, blue)
+
+
+def _clipped(red: float, green: float, blue: float) -> Colour:
+    return (min(max(red, 0.0), 1.0), min(max(green, 0.0), 1.0), min(max(blue, 0.0), 1.0))

@@ -1,0 +1,110 @@
+"""Contact sheets: what a clip, or a whole corpus, looks like at a glance."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from manifests import pictures
+from manifests.clip import Member
+from manifests.corpus import read_corpus
+from manifests.decode import decode
+from manifests.layout import Layout
+from manifests.manifest import iter_manifest
+from manifests.pictures import Picture, Row
+from manifests.storage import Storage
+from manifests.table import OK
+
+CONTACT_SHEET = "contact_sheet.png"
+
+_DRAW: dict[str, Callable[[Any], Picture]] = {
+    "rgb": lambda picture: picture,
+    "alpha": pictures.mask_picture,
+    "pose_normals": pictures.normals_picture,
+    "normals": pictures.normals_picture,
+    "depth": pictures.depth_picture,
+    "segmentation": pictures.segmentation_picture,
+    "uv": pictures.uv_picture,
+    "flow": pictures.flow_picture,
+}
+
+
+def clip_sheet(members: Iterable[Member], columns: int = 8) -> Image.Image:
+    """One clip: each view's colour, landmarks and labels, `columns` frames spread over its length."""
+    sample = {member.name: member.data for member in members}
+    landmarks = decode("landmarks.npz", sample["landmarks.npz"])
+    rows: list[Row] = []
+    for name, data in sample.items():
+        view, _, rest = name.partition(".")
+        label = rest.partition(".")[0]
+        if label not in _DRAW:
+            continue
+        frames = decode(name, data)
+        shown = spread(len(frames), columns)
+        rows.append(Row(f"{view} {label}", [_DRAW[label](frames[t]) for t in shown]))
+        if label == "rgb":
+            v = int(view[1:])
+            points, visible = landmarks["pixels"][v], landmarks["visible"][v]
+            drawn = [pictures.landmarks_picture(frames[t], points[t], visible[t]) for t in shown]
+            rows.append(Row(f"{view} landmarks (green visible, red hidden)", drawn))
+    return pictures.sheet(rows)
+
+
+def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.Image | None:
+    """The first clips of a corpus, a row each: up to two views, `frames` moments. None if there is no clip."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    layout = read_corpus(storage).layout
+    rows = []
+    for row in _finished(storage, clips):
+        sample = read_sample(storage, layout, row, lambda name: ".rgb." in name)
+        tiles: list[Picture] = []
+        for name in sorted(sample)[:2]:
+            video = decode(name, sample[name])
+            tiles += [video[t] for t in spread(len(video), frames)]
+        caption = f"{row['key']}  {row['recipe']}  identity {row['identity']}  {row['split']}  {row['template']}"
+        rows.append(Row(caption, tiles))
+    return pictures.sheet(rows) if rows else None
+
+
+def write_corpus_sheet(out: str) -> str | None:
+    """Draw the corpus sheet into the corpus folder. Returns where it lies, or None if there is no clip."""
+    storage = Storage(out)
+    image = corpus_sheet(storage)
+    if image is None:
+        return None
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    storage.write(CONTACT_SHEET, data.getvalue())
+    return f"{storage.url}/{CONTACT_SHEET}"
+
+
+def read_sample(
+    storage: Storage, layout: Layout, row: Mapping[str, Any], wanted: Callable[[str], bool]
+) -> dict[str, bytes]:
+    """The wanted members of one clip, by its manifest row, straight from its shard."""
+    found = {}
+    with storage.open(layout.shard_path(row["shard"])) as file:
+        for member in row["members"]:
+            if wanted(member["name"]):
+                file.seek(member["offset"])
+                found[member["name"]] = file.read(member["size"])
+    return found
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Up to `wanted` indices, first and last among them, evenly over `count`."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, wanted)).round()})
+
+
+def _finished(storage: Storage, clips: int) -> Iterable[dict[str, Any]]:
+    for batch in iter_manifest(storage):
+        for row in batch.to_pylist():
+            if row["status"] == OK:
+                yield row
+                clips -= 1
+                if not clips:
+                    return

@@ -1,0 +1,122 @@
+"""`corpus.json`: what the corpus in a folder is, so that no run mixes two corpora."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.conventions import FORMAT_VERSION
+from manifests.errors import UserError
+from manifests.layout import CORPUS_FILE, Layout
+from manifests.storage import Storage
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a corpus folder holds, or shall hold."""
+
+    format_version: int
+    name: str
+    clips: int
+    clips_per_shard: int
+    config_hash: str
+    """Over the resolved configuration without its number of clips, and over the files it names."""
+    config: dict[str, Any]
+    """The resolved configuration."""
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.name, self.clips, self.clips_per_shard)
+
+
+def read_corpus(storage: Storage) -> Corpus:
+    """Raises UserError if the folder is absent, holds no corpus, or its corpus.json cannot be read."""
+    try:
+        data = storage.read(CORPUS_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{storage.url}: no corpus here (no {CORPUS_FILE}); give the folder that `generate --out` wrote"
+        ) from None
+    try:
+        corpus = Corpus(**json.loads(data))
+        numbers = (corpus.format_version, corpus.clips, corpus.clips_per_shard)
+        texts = (corpus.name, corpus.config_hash)
+        sound = (
+            all(type(number) is int and number > 0 for number in numbers)
+            and all(type(text) is str for text in texts)
+            and isinstance(corpus.config, dict)
+        )
+    except (ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"{storage.url}/{CORPUS_FILE} is damaged; put back a good copy of it, or choose another --out"
+        )
+    if corpus.format_version != FORMAT_VERSION:
+        raise UserError(
+            f"{storage.url}: format {corpus.format_version}, and this program reads {FORMAT_VERSION}; "
+            "use the version of factorportrait that wrote it"
+        )
+    return corpus
+
+
+def write_corpus(storage: Storage, corpus: Corpus) -> None:
+    text = json.dumps(dataclasses.asdict(corpus), indent=2, sort_keys=True, ensure_ascii=False)
+    storage.write(CORPUS_FILE, f"{text}\n".encode())
+
+
+def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
+    """The corpus that is there already and that `wanted` continues or grows; None for an empty place.
+
+    Raises UserError, and changes nothing, if the place holds another corpus, more clips, or other things.
+    """
+    names = storage.names()
+    if CORPUS_FILE not in names:
+        if names:
+            raise UserError(
+                f"output {storage.url} is not empty and holds no corpus ({names[0]}); choose another --out"
+            )
+        return None
+    found = read_corpus(storage)
+    if (found.config_hash, found.name, found.clips_per_shard) != (
+        wanted.config_hash,
+        wanted.name,
+        wanted.clips_per_shard,
+    ):
+        raise UserError(
+            f"output {storage.url} holds a corpus of another configuration "
+            f"({_difference(found.config, wanted.config)}); choose another --out"
+        )
+    if found.clips > wanted.clips:
+        raise UserError(
+            f"clips: {wanted.clips} is fewer than the {found.clips} that {storage.url} holds; "
+            f"set clips to {found.clips} or more, or choose another --out"
+        )
+    return found
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any], most: int = 3) -> str:
+    before, after = _flat(old), _flat(new)
+    fields = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
+    fields = [name for name in fields if name != "clips"]
+    if not fields:
+        return "the same fields, but a file that they name, such as the head, has changed"
+    shown = [f"{name}: {_value(before, name)} there, {_value(after, name)} now" for name in fields[:most]]
+    more = len(fields) - most
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    return {
+        path: leaf
+        for name, inner in value.items()
+        for path, leaf in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
+def _value(fields: dict[str, Any], name: str) -> str:
+    return json.dumps(fields[name], ensure_ascii=False) if name in fields else "absent"

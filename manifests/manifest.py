@@ -1,0 +1,94 @@
+"""The manifest: parts that commit shards, many of them compacted into few files, read as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.layout import MANIFEST, Layout, ManifestFile, compacted_path, parse_manifest_name, part_path
+from manifests.storage import Storage
+from manifests.table import SCHEMA, Row, table_writer, write_rows
+
+SHARDS_PER_FILE = 1000
+
+
+def read_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a corpus folder or URL, in the order of clips; `columns` of `SCHEMA`, or all."""
+    schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name) for name in columns])
+    return pa.Table.from_batches(list(iter_manifest(out, columns)), schema)
+
+
+def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches, one after the other, for a manifest that memory does not hold."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    wanted = list(columns) if columns is not None else SCHEMA.names
+    for item in manifest_files(storage):
+        with storage.open(item.path) as file, pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(columns=wanted):
+                yield batch.select(wanted)
+
+
+def manifest_files(storage: Storage) -> list[ManifestFile]:
+    """The files to read, in order and without overlap.
+
+    A crash while parts are compacted leaves some of them beside the file that holds them: those are left out.
+    """
+    found = [item for name in storage.names(MANIFEST) if (item := parse_manifest_name(name))]
+    found.sort(key=lambda item: (item.first, -item.last, item.path))
+    files: list[ManifestFile] = []
+    for item in found:
+        if not files or item.first > files[-1].last:
+            files.append(item)
+    return files
+
+
+def committed_shards(storage: Storage, layout: Layout) -> bytearray:
+    """One byte a shard: 1 where it is committed. Reads names only."""
+    committed = bytearray(layout.shards)
+    for item in manifest_files(storage):
+        last = min(item.last + 1, layout.shards)
+        committed[item.first : last] = b"\1" * max(0, last - item.first)
+    return committed
+
+
+def write_part(storage: Storage, shard: int, rows: Sequence[Row]) -> None:
+    """Commit a shard whose tar is already in its place."""
+    storage.write(part_path(shard), write_rows(rows))
+
+
+def read_part(storage: Storage, shard: int) -> list[Row]:
+    """Raises FileNotFoundError if the shard has no part of its own."""
+    with storage.open(part_path(shard)) as file:
+        rows: list[Row] = pq.read_table(file, schema=SCHEMA).to_pylist()
+    return rows
+
+
+def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_FILE) -> None:
+    """Put the parts of a finished corpus into files of `shards_per_file` shards, one row group a shard.
+
+    A last shard that is not full keeps its part: a larger corpus will open it again. A file is in its place
+    before what it replaces goes, and what comes out does not depend on how often this was interrupted.
+    """
+    full = layout.shards if layout.is_full(layout.shards - 1) else layout.shards - 1
+    for first in range(0, full, shards_per_file):
+        last = min(first + shards_per_file, full) - 1
+        sources = [item for item in manifest_files(storage) if first <= item.first and item.last <= last]
+        if sum(item.last - item.first + 1 for item in sources) != last - first + 1:
+            continue
+        target = compacted_path(first, last)
+        if [item.path for item in sources] != [target]:
+            _merge(storage, sources, target)
+        for name in storage.names(MANIFEST):
+            item = parse_manifest_name(name)
+            if item and first <= item.first and item.last <= last and item.path != target:
+                storage.delete(item.path)
+
+
+def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> None:
+    with storage.stream(target) as sink, table_writer(sink) as writer:
+        for item in sources:
+            with storage.open(item.path) as file, pq.ParquetFile(file) as table:
+                for group in range(table.num_row_groups):
+                    writer.write_table(table.read_row_group(group))

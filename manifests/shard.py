@@ -1,0 +1,104 @@
+"""From the spool to a committed shard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import IO
+
+from manifests import spool, tar
+from manifests.layout import Layout, part_path, spool_folder
+from manifests.manifest import write_part
+from manifests.storage import COPY_BYTES, Storage
+from manifests.table import Row, StoredMember, clip_row, quarantined_row
+
+
+class DamagedFragmentError(Exception):
+    """A clip in the spool that cannot be read; it has been deleted and must be rendered again."""
+
+    def __init__(self, clip: int) -> None:
+        super().__init__(clip)
+        self.clip = clip
+
+
+def assemble(storage: Storage, layout: Layout, shard: int, config_hash: str) -> None:
+    """Write the shard from its spool, commit it, and clear the spool.
+
+    The tar is in its place before its part, so a crash at any point leaves either a shard that does not
+    exist, with all its clips in the spool, or a committed one. Raises DamagedFragmentError, and what the storage
+    raises.
+    """
+    try:
+        rows = _write_tar(storage, layout, shard, config_hash)
+    except FileNotFoundError:
+        if storage.exists(part_path(shard)):  # another run's worker, dying, was quicker with the same bytes
+            return
+        raise
+    write_part(storage, shard, rows)
+    storage.delete_folder(spool_folder(shard))
+
+
+def _write_tar(storage: Storage, layout: Layout, shard: int, config_hash: str) -> list[Row]:
+    found = spool.read_spool(storage, layout, shard)
+    rows: list[Row] = []
+    position = 0
+    with storage.stream(layout.shard_path(shard)) as sink:
+        for clip in layout.clips_of(shard):
+            if clip in found.quarantined:
+                rows.append(quarantined_row(layout, clip, _error(storage, layout, clip), config_hash))
+                continue
+            row = _append(storage, layout, clip, sink, position)
+            position += row["size"]
+            rows.append(row)
+        sink.write(tar.END)
+    return rows
+
+
+def _append(storage: Storage, layout: Layout, clip: int, sink: IO[bytes], start: int) -> Row:
+    """Copy one clip's entries behind `start` bytes that are there."""
+    path = layout.fragment_path(clip)
+    prefix = f"{layout.key(clip)}."
+    members: list[StoredMember] = []
+    spec = b""
+    end = 0
+    size = storage.size(path)
+    with storage.open(path) as source:
+        try:
+            for entry in tar.entries(source, size):
+                if not entry.name.startswith(prefix):
+                    raise tar.DamagedTarError(f"{entry.name!r} is not of this clip")
+                name = entry.name.removeprefix(prefix)
+                sink.write(tar.header(entry.name, entry.size))
+                if name == spool.SPEC:
+                    source.seek(entry.offset)
+                    spec = source.read(entry.size)
+                digest = _copy(source, entry, sink)
+                sink.write(bytes(tar.padding(entry.size)))
+                members.append(StoredMember(name, start + entry.offset, entry.size, digest))
+                end = entry.end
+            return clip_row(layout, clip, json.loads(spec), start, end, members)
+        except ValueError:
+            storage.delete(path)
+            raise DamagedFragmentError(clip) from None
+
+
+def _copy(source: IO[bytes], entry: tar.Entry, sink: IO[bytes]) -> str:
+    source.seek(entry.offset)
+    digest = hashlib.sha256()
+    left = entry.size
+    while left:
+        piece = source.read(min(left, COPY_BYTES))
+        if not piece:
+            raise tar.DamagedTarError(f"{entry.name!r} is cut short")
+        digest.update(piece)
+        sink.write(piece)
+        left -= len(piece)
+    return digest.hexdigest()
+
+
+def _error(storage: Storage, layout: Layout, clip: int) -> str:
+    try:
+        return spool.read_error(storage, layout, clip)
+    except ValueError:
+        storage.delete(layout.error_path(clip))
+        raise DamagedFragmentError(clip) from None

@@ -1,0 +1,150 @@
+"""How far a corpus is, read from nothing but its folder: from any machine, while it is made or later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from manifests import runlog, spool
+from manifests.corpus import read_corpus
+from manifests.manifest import committed_shards, iter_manifest
+from manifests.storage import Storage
+from manifests.table import QUARANTINED
+
+STALE_S = 6 * runlog.HEARTBEAT_S
+"""A run that has said nothing for this long is taken for dead."""
+
+_RECENT_S = 300.0
+_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a corpus."""
+
+    out: str
+    name: str
+    state: str
+    """``new``, ``running``, ``finished``, ``interrupted``, ``failed`` or ``killed`` (a run that fell silent)."""
+    clips: int
+    shards: int
+    committed_clips: int
+    committed_shards: int
+    spooled_clips: int
+    """Finished clips of shards that are not committed yet."""
+    quarantined: int
+    """Clips given up, in committed and open shards."""
+    failures: int
+    """Failed attempts of the last run."""
+    workers: int
+    clips_per_second: float | None
+    seconds_left: float | None
+    errors: tuple[str, ...]
+
+    @property
+    def done(self) -> int:
+        return self.committed_clips + self.spooled_clips
+
+
+def status(out: str, clock: Callable[[], float] = time.time) -> Status:
+    """Raises UserError if `out` holds no corpus."""
+    storage = Storage(out)
+    corpus = read_corpus(storage)
+    layout = corpus.layout
+    committed = committed_shards(storage, layout)
+    spools = {
+        shard: spool.read_spool(storage, layout, shard)
+        for shard in sorted(spool.spooled_shards(storage))
+        if shard < layout.shards and not committed[shard]
+    }
+    given_up, errors = _quarantined(storage)
+    for found in spools.values():
+        given_up += len(found.quarantined)
+        for clip in sorted(found.quarantined)[: _ERRORS - len(errors)]:
+            errors.append(f"{layout.key(clip)}: {spool.read_error(storage, layout, clip)}")
+    committed_count = sum(committed)
+    clips = committed_count * layout.clips_per_shard
+    if committed and committed[-1]:
+        clips += len(layout.clips_of(layout.shards - 1)) - layout.clips_per_shard
+    record = runlog.read_last_run(storage)
+    spooled = sum(len(found.clips) for found in spools.values())
+    rate = _rate(record)
+    running = _state(record, committed_count == layout.shards, clock()) == runlog.RUNNING
+    return Status(
+        out=storage.url,
+        name=corpus.name,
+        state=_state(record, committed_count == layout.shards, clock()),
+        clips=layout.clips,
+        shards=layout.shards,
+        committed_clips=clips,
+        committed_shards=committed_count,
+        spooled_clips=spooled,
+        quarantined=given_up,
+        failures=record.failures if record else 0,
+        workers=record.workers if record else 0,
+        clips_per_second=rate,
+        seconds_left=(layout.clips - clips - spooled) / rate if running and rate else None,
+        errors=tuple(errors or (record.errors[-_ERRORS:] if record else ())),
+    )
+
+
+def format_status(status: Status) -> str:
+    """A few lines for a person."""
+    share = 100 * status.done / status.clips
+    lines = [
+        f"{status.name}: {status.state}, {status.done} of {status.clips} clips ({share:.1f}%)  {status.out}",
+        f"  {status.committed_shards} of {status.shards} shards committed, "
+        f"{status.spooled_clips} clips of open shards in the spool",
+        f"  {status.quarantined} clips given up, {status.failures} failed attempts in the last run",
+    ]
+    if status.clips_per_second:
+        speed = f"  {status.clips_per_second:.3g} clips/s with {status.workers} workers"
+        left = f", {duration(status.seconds_left)} left" if status.seconds_left is not None else ""
+        lines.append(speed + left)
+    if status.state in (runlog.INTERRUPTED, runlog.FAILED, "killed"):
+        lines.append("  run the same `generate` command again to go on")
+    return "\n".join(lines + [f"  {error}" for error in status.errors])
+
+
+def duration(seconds: float) -> str:
+    """``2 d 3 h``, ``4 h 5 min``, ``6 min 7 s`` or ``8 s``."""
+    whole = round(seconds)
+    for size, unit, small, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // small} {name}"
+    return f"{whole} s"
+
+
+def _quarantined(storage: Storage) -> tuple[int, list[str]]:
+    count = 0
+    errors: list[str] = []
+    for batch in iter_manifest(storage, ["key", "status", "error"]):
+        bad = batch.filter(pc.equal(batch["status"], QUARANTINED))
+        count += bad.num_rows
+        for row in bad.slice(0, _ERRORS - len(errors)).to_pylist():
+            errors.append(f"{row['key']}: {row['error']}")
+    return count, errors
+
+
+def _state(record: runlog.RunRecord | None, complete: bool, now: float) -> str:
+    if record is not None and record.state == runlog.RUNNING and now - record.updated < STALE_S:
+        return runlog.RUNNING
+    if complete:
+        return runlog.FINISHED
+    if record is None:
+        return "new"
+    return "killed" if record.state in (runlog.RUNNING, runlog.FINISHED) else record.state
+
+
+def _rate(record: runlog.RunRecord | None) -> float | None:
+    """Clips a second over the last minutes of a run that is under way, or over all of one that has ended."""
+    if record is None or len(record.history) < 2:
+        return None
+    recent = record.updated - _RECENT_S if record.state == runlog.RUNNING else record.started
+    points = [point for point in record.history if point[0] >= recent]
+    if len(points) < 2 or points[-1][0] <= points[0][0]:
+        return None
+    return (points[-1][1] - points[0][1]) / (points[-1][0] - points[0][0])

@@ -1,0 +1,135 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from datagen.config import CorpusConfig, Splits, load_config
+from datagen.sampling.appearance import sample_appearance
+from datagen.sampling.identity import (
+    identity_of,
+    recipe_of,
+    sample_shape,
+    split_counts,
+    split_of,
+    template_of,
+)
+
+
+def corpus(**overrides: object) -> CorpusConfig:
+    return load_config("demo", {key.replace("__", "."): str(value) for key, value in overrides.items()})
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 20, 179, 12345, 2**62])
+def test_eight_clips_of_four_identities_show_all_recipes(seed: int) -> None:
+    config = corpus(seed=seed, clips=800)
+    for first in range(0, 800, 8):
+        assert len({recipe_of(config, index) for index in range(first, first + 8)}) == 4
+
+
+@pytest.mark.parametrize("identities", [1, 4, 5, 89, 100, 1000])
+def test_recipes_hold_their_weights(identities: int) -> None:
+    config = corpus(identities=identities, clips=4000, recipes="{phone: 1, studio: 2, dynamic_sweep: 5}")
+    counts = Counter(recipe_of(config, index) for index in range(4000))
+    assert counts["view_sweep"] == 0
+    assert counts["phone"] / 4000 == pytest.approx(0.125, abs=0.02)
+    assert counts["studio"] / 4000 == pytest.approx(0.25, abs=0.02)
+
+
+def test_an_identity_meets_all_recipes_over_its_visits() -> None:
+    config = corpus(identities=89, clips=100_000)
+    recipes = Counter(recipe_of(config, 13 + 89 * visit) for visit in range(200))
+    assert min(recipes.values()) > 40
+    assert len(recipes) == 4
+
+
+def test_templates_hold_their_weights() -> None:
+    config = corpus(clips=1000)
+    counts = Counter(template_of(config, index) for index in range(1000))
+    assert counts["studio_black"] == pytest.approx(500, abs=10)
+    assert counts["window"] == pytest.approx(250, abs=10)
+
+
+def test_identities_take_turns() -> None:
+    config = corpus(clips=100)
+    assert [identity_of(config, index) for index in (0, 3, 4, 9)] == [(0, 0), (3, 0), (0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("identities", [1, 2, 3, 4, 5, 10, 97, 100, 1000])
+def test_each_split_gets_exactly_its_share(identities: int) -> None:
+    config = corpus(identities=identities, splits="{train: 0.8, validation: 0.1, test: 0.1}")
+    counts = Counter(split_of(config, identity) for identity in range(identities))
+    assert dict(counts) == {
+        name: count for name, count in split_counts(config.splits, identities).items() if count
+    }
+    if identities >= 3:
+        assert len(counts) == 3
+    if identities >= 10:
+        assert counts["train"] == pytest.approx(0.8 * identities, abs=1)
+
+
+def test_split_counts_of_few_identities() -> None:
+    splits = Splits(train=0.8, validation=0.1, test=0.1)
+    assert split_counts(splits, 4) == {"train": 2, "validation": 1, "test": 1}
+    assert split_counts(splits, 1) == {"train": 1, "validation": 0, "test": 0}
+    assert split_counts(Splits(train=1, validation=0, test=0), 5) == {"train": 5, "validation": 0, "test": 0}
+    assert split_counts(Splits(train=0.98, validation=0.01, test=0.01), 1000) == {
+        "train": 980, "validation": 10, "test": 10,
+    }  # fmt: skip
+
+
+def test_splits_are_mixed_evenly_among_neighbouring_identities() -> None:
+    config = corpus(identities=1000, splits="{train: 2, validation: 1, test: 1}")
+    for first in range(0, 1000, 50):
+        counts = Counter(split_of(config, identity) for identity in range(first, first + 50))
+        assert min(counts["validation"], counts["test"]) >= 8
+
+
+def test_shape_is_truncated_normal() -> None:
+    settings = corpus(identity="{components: 60, spread: 0.8, limit: 2.0}").identity
+    shapes = np.array([sample_shape(settings, 100, 1, identity) for identity in range(200)])
+    assert shapes.dtype == np.float32
+    assert shapes.shape == (200, 100)
+    assert not shapes[:, 60:].any()
+    assert np.abs(shapes).max() <= 1.6 + 1e-6
+    assert shapes[:, :60].std() == pytest.approx(
+        0.8 * 0.880, abs=0.02
+    )  # a normal cut at 2 has deviation 0.880
+    assert abs(shapes[:, :60].mean()) < 0.03
+
+
+def test_shape_components_do_not_depend_on_their_number() -> None:
+    few, many = (corpus(identity__components=count).identity for count in (10, 50))
+    assert np.array_equal(sample_shape(few, 100, 1, 3)[:10], sample_shape(many, 100, 1, 3)[:10])
+    assert len(sample_shape(many, 20, 1, 3)) == 20
+
+
+def test_appearance_covers_people_and_stays_in_range() -> None:
+    settings = corpus().appearance
+    people = [sample_appearance(settings, 3, identity) for identity in range(600)]
+    melanin = np.array([person.melanin for person in people])
+    assert np.histogram(melanin, bins=10, range=(0, 1))[0].min() > 50
+    assert {person.hair_style for person in people} == {"bald", "buzz", "short", "bob"}
+    for person in people:
+        for colour in (person.iris_colour, person.hair_colour, person.clothing_colour):
+            assert all(0 <= channel <= 1 for channel in colour)
+        assert person.hair_length_m == 0 if person.hair_style == "bald" else person.hair_length_m > 0
+        assert settings.neckline_m[0] <= person.neckline_m <= settings.neckline_m[1]
+
+
+def test_light_eyes_and_fair_hair_go_with_light_skin() -> None:
+    settings = corpus(appearance__grey_share=0).appearance
+    people = [sample_appearance(settings, 3, identity) for identity in range(1000)]
+    blue = [person.melanin for person in people if person.iris_colour[2] > person.iris_colour[0]]
+    fair = [person.melanin for person in people if person.hair_colour[1] > 0.1]
+    assert max(blue) < 0.55
+    assert max(fair) < 0.55
+    assert 0.05 < len(blue) / len(people) < 0.3
+    dark = [person for person in people if person.melanin > 0.7]
+    assert all(max(person.hair_colour) < 0.06 for person in dark)
+
+
+def test_four_people_differ() -> None:
+    for seed in range(5):
+        melanin = sorted(sample_appearance(corpus().appearance, seed, n).melanin for n in range(4))
+        assert melanin[-1] - melanin[0] > 0.5
+        assert len({sample_appearance(corpus().appearance, seed, n).hair_style for n in range(4)}) >= 2
