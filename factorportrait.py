@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"factorportrait: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("factorportrait: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"factorportrait: {stop or 'interrupted'}", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--name", required=True, help="name to use in configurations (a-z, 0-9, - and _)")
     take.add_argument("--licence", required=True, help="the licence you hold the file under, kept in every clip")
     take.add_argument("--landmarks", metavar="FILE", help="FLAME's landmark embedding (.pkl, .npy or .npz)")
+    take.add_argument("--replace", action="store_true", help="replace an imported head of the same name")
     take.set_defaults(run=_heads_import)
     return parser
 
@@ -147,23 +148,36 @@ def _preview(arguments: argparse.Namespace) -> None:
 
 
 def _heads_list(arguments: argparse.Namespace) -> None:
-    from datagen.heads.store import list_heads
+    from datagen.heads.store import heads_folder, list_heads, read_info
 
-    for head in list_heads():
-        print(f"{head.name:20} {head.kind:6} {head.identity_size:4} identity {head.expression_size:4} expression")
-        print(f"{'':20} {head.licence}, sha256 {head.sha256[:16]}")
+    for name in list_heads():
+        folder = heads_folder() / name
+        if not (folder / "info.json").is_file():
+            print(f"{name:16} not built yet: built on first use, or by factorportrait heads build {name}")
+            continue
+        head = read_info(folder)
+        sizes = f"{head.identity_size} identity and {head.expression_size} expression components"
+        print(f"{name:16} {head.kind}, {sizes}, {head.licence}, sha256 {head.sha256[:16]}")
 
 
 def _heads_build(arguments: argparse.Namespace) -> None:
     from datagen.heads.store import build_head
 
-    print(build_head(arguments.name))
+    head = build_head(arguments.name)
+    print(f"{head.name}: built, sha256 {head.sha256}")
 
 
 def _heads_import(arguments: argparse.Namespace) -> None:
     from datagen.heads.importer import import_head
 
-    print(import_head(arguments.file, arguments.name, licence=arguments.licence, landmarks=arguments.landmarks))
+    head = import_head(
+        arguments.file,
+        arguments.name,
+        licence=arguments.licence,
+        landmarks=arguments.landmarks,
+        replace=arguments.replace,
+    )
+    print(f"{head.name}: imported, {head.kind}, sha256 {head.sha256}")
 
 
 if __name__ == "__main__":

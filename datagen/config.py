@@ -164,7 +164,7 @@ class MotionSettings(Settings):
     """Rhythm of speech."""
     jaw_open_deg: Annotated[float, within(0, 25)] = 14.0
     """Limit of the jaw's opening."""
-    emotion_strength: Annotated[Span, span_within(0, 1)] = (0.3, 1.0)
+    emotion_strength: Annotated[Span, span_within(0, 1)] = (0.4, 1.0)
     """Strength of the emotions and accents that the face shows; 1 is the strongest the shapes allow."""
     expression_components: Annotated[int, within(0, 500)] = 20
     """Of heads whose expression components have no names (FLAME): how many vary, the first ones."""
@@ -202,9 +202,9 @@ class CameraSettings(Settings):
     """Focal length on the 36 mm sensor; one lens for all views of a clip."""
     distance_m: Annotated[Span, span_within(0.35, 10)] = (0.5, 2.0)
     """Distance from the aim point. head_share chooses it within this range, if given."""
-    head_share: Annotated[Span, span_within(0.05, 2)] | None = (0.45, 0.6)
+    head_share: Annotated[Span, span_within(0.05, 2)] | None = (0.48, 0.6)
     """Height of a head (0.24 m) as a share of the picture's height; null draws the distance freely."""
-    aim_height_m: Annotated[Span, span_within(-0.5, 0.5)] = (-0.05, -0.02)
+    aim_height_m: Annotated[Span, span_within(-0.5, 0.5)] = (-0.035, -0.01)
     """Height of the aim point above the head's centre; below it, to take in the shoulders."""
     aim_jitter_m: Annotated[float, within(0, 0.2)] = 0.01
     """How far the aim point may lie off on each axis."""

@@ -77,9 +77,7 @@ def read_arrays(name: str, data: bytes, max_bytes: int = MAX_BYTES) -> dict[str,
         raise _damaged(name, str(error)) from error
 
 
-def read_frames(
-    name: str, data: bytes, start: int = 0, stop: int | None = None, max_bytes: int = MAX_BYTES
-) -> Array:
+def read_frames(name: str, data: bytes, start: int = 0, stop: int | None = None, max_bytes: int = MAX_BYTES) -> Array:
     """Frames ``start`` to ``stop`` (excluded) of a video member; only those and their key frame are decoded.
 
     By the member's label: ``rgb`` uint8 [T, H, W, 3]; ``alpha`` and ``segmentation`` uint8 [T, H, W];
@@ -155,15 +153,19 @@ _CONTAINERS: Final = {"mp4": "mp4", "mkv": "matroska"}
 def _decode_video(
     name: str, data: bytes, container: str, label: _Label, start: int, stop: int | None, max_bytes: int
 ) -> Iterator[Array]:
-    """Frames as stored. Streams have no B-frames, so the n-th packet is the n-th frame."""
-    with av.open(io.BytesIO(data), "r", format=container) as file:
+    """Frames as stored. Streams have no B-frames, so the n-th packet is the n-th frame.
+
+    Opening a stream decodes its first frame to know it, so that is bounded as well.
+    """
+    probing = {"max_pixels": str(max(max_bytes // label.decoded_bytes, 1 << 20))}
+    with av.open(io.BytesIO(data), "r", format=container, options=probing) as file:
         stream = file.streams.video[0]
         size = stream.codec_context.height, stream.codec_context.width
         picture_bytes = size[0] * size[1] * label.decoded_bytes
         if picture_bytes * max((stop or 1) - start, 1) > max_bytes:
             raise _too_large(name, picture_bytes * max((stop or 1) - start, 1), max_bytes)
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(max(size[0] * size[1], 1))}
+        stream.codec_context.options = {"max_pixels": str(_padded(size[0]) * _padded(size[1]))}
         packets = [packet for packet in file.demux(stream) if packet.size]
         first = max((i for i, packet in enumerate(packets[: start + 1]) if packet.is_keyframe), default=0)
         index = first
@@ -176,6 +178,11 @@ def _decode_video(
                         raise _too_large(name, picture_bytes * (index - start + 1), max_bytes)
                     yield frame.to_ndarray(format=label.pixel_formats[0])
                 index += 1
+
+
+def _padded(edge: int) -> int:
+    """FFmpeg counts pixels in rows padded to its strides, which are at most 64 long."""
+    return max(-(-edge // 64), 1) * 64
 
 
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:

@@ -37,7 +37,7 @@ class Entry:
 def header(name: str, size: int) -> bytes:
     """The 512 bytes before a file: mode 0644, no owner, no time.
 
-    Raises ValueError if the name is not a plain relative one or does not fit ustar (100 characters).
+    Raises ValueError if the name has folders or odd characters in it, or does not fit ustar (100 of them).
     """
     _check_name(name)
     info = tarfile.TarInfo(name)
@@ -57,7 +57,7 @@ def padding(size: int) -> int:
 def entries(file: IO[bytes], size: int) -> Iterator[Entry]:
     """Walk a tar of `size` bytes; the caller may move in the file between two entries.
 
-    Only plain files with plain relative names pass, each name once, all within the file, with both end
+    Only plain files with plain names pass, no folders, each name once, all within the file, with both end
     blocks. Raises DamagedTarError otherwise.
     """
     position = 0
@@ -93,6 +93,5 @@ def _entry(block: bytes, position: int) -> Entry:
 
 
 def _check_name(name: str) -> None:
-    parts = name.split("/")
-    if not name.isprintable() or "\\" in name or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"{name!r} is not a plain relative file name")
+    if not name.isprintable() or "/" in name or "\\" in name or name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is not a plain file name")

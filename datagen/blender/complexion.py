@@ -58,7 +58,7 @@ def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
     hair = np.asarray(appearance.hair_colour)
     tint = scalp[:, None] * _SCALP_TINT[appearance.hair_style]
     colour = colour * (1 - tint) + tint * (0.8 * hair + 0.2 * colour * hair.mean())
-    roughness = appearance.roughness + 0.05 * blotches + 0.1 * tint[:, 0]
+    roughness = appearance.roughness + 0.05 * blotches + 0.4 * tint[:, 0]
     roughness = roughness * (1 - 0.30 * lips) - 0.08 * _shine(rest, marks)
     return Complexion(
         colour.astype(np.float32),
@@ -127,7 +127,8 @@ def _mouth_cavity(rest: Array, marks: Array, skin: Array) -> Array:
     middle = marks[[62, 66]].mean(0)
     half_width = np.abs(marks[[48, 54], 0] - middle[0]).mean()
     x, y, z = (rest - middle).T
-    near = skin[(np.abs(x[skin]) < 1.1 * half_width) & (y[skin] > 0.55 * (marks[8, 1] - middle[1])) & (y[skin] < 0.03)]
+    reach = (np.abs(x) < 1.1 * half_width) & (z > -0.07) & (y < 0.03) & (y > 0.55 * (marks[8, 1] - middle[1]))
+    near = skin[reach[skin]]
     neighbours = cKDTree(rest[near, :2]).query_ball_point(rest[near, :2], 0.004)
     front = np.array([z[near[others]].max() for others in neighbours])
     out = np.zeros(len(rest))

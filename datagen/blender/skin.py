@@ -64,8 +64,11 @@ def tongue_material(bpy: Any) -> Any:
 
 def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any, appearance: Appearance) -> Any:
     """Skin colour with brows and lashes painted in: streaks along the brow, frayed at its border."""
-    stretched = graph.add("VectorMath", rest, (260.0, 1300.0, 260.0), operation="MULTIPLY").outputs[0]
-    streaks = graph.add("TexNoise", stretched, named={"Scale": 1.0, "Detail": 1.0}).outputs[0]
+    x, y, _ = graph.add("SeparateXYZ", rest).outputs
+    outward = graph.math("ABSOLUTE", x)
+    across = graph.math("MULTIPLY_ADD", outward, -0.45, y)  # the hairs rise towards the temple
+    along = graph.add("CombineXYZ", graph.math("MULTIPLY", outward, 330.0), graph.math("MULTIPLY", across, 1900.0))
+    streaks = graph.add("TexNoise", along.outputs[0], named={"Scale": 1.0, "Detail": 2.0}).outputs[0]
     frayed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", streaks, 0.5), 0.008, brow_distance)
     brow = graph.math("MULTIPLY", graph.ramp(frayed, -0.0024, 0.0014), 0.9)
     dark = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)

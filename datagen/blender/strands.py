@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from datagen.blender.noise import fractal_noise, smoothstep
+from datagen.blender.noise import fractal_noise, smoothstep, value_noise
 from datagen.geometry.posed import PosedClip
 from datagen.geometry.regions import FIELD_WIDTH_M
 from manifests.clip import Appearance
@@ -44,7 +44,7 @@ class Style:
 STYLES = {
     "buzz": Style(24000, 2, 0.00014, 0.001, lift=0.75, gravity=0.0, clump=0.0, frizz_m=0.0006),
     "short": Style(14000, 5, 0.00022, 0.009, lift=0.50, gravity=0.06, clump=0.60, frizz_m=0.0016),
-    "bob": Style(10000, 8, 0.00030, 0.011, lift=0.25, gravity=0.35, clump=0.45, frizz_m=0.0016),
+    "bob": Style(10000, 8, 0.00030, 0.011, lift=0.30, gravity=0.42, clump=0.45, frizz_m=0.0016),
 }
 
 _GUIDES = 1500
@@ -71,6 +71,8 @@ def grow(posed: PosedClip, appearance: Appearance, thickness: float = 1.0) -> St
     comb = _Comb(appearance, scalp, rng)
     guides = _grow_guides(roots[guides_at], normals[guides_at], style, comb, scalp, rng)
     points = _follow(guides, roots, normals, style, rng)
+    if appearance.hair_style != "bob":
+        points = points[~scalp.over_ears(points)]
     points = scalp.push_out(points, 0.0004)
     taper = np.linspace(1.0, 0.35, style.points) ** 0.7
     radius = style.radius_m * thickness * taper * rng.uniform(0.8, 1.2, (len(points), 1))
@@ -84,7 +86,7 @@ class _Scalp:
         surface = posed.surface
         self._rest = posed.rest.astype(np.float64)
         self._faces = surface.faces[surface.part == 0]
-        self._field = posed.regions.scalp
+        self._field, self._ears = posed.regions.scalp, posed.regions.ears
         self.marks = posed.rest_landmarks.astype(np.float64)
         self._vertices = surface.vertices_of("skin")
         self._normals = _vertex_normals(self._rest, self._faces)
@@ -94,7 +96,8 @@ class _Scalp:
         ears = self.marks[[0, 16]].mean(axis=0)
         self.centre = np.array([0.0, (self.top + ears[1]) / 2 - 0.005, inside[:, 2].mean()])
         self.half_width = np.abs(inside[:, 0]).max()
-        self.front = inside[:, 2].max()
+        middle = inside[np.abs(inside[:, 0]) < 0.02]
+        self.hairline = middle[middle[:, 2] > self.centre[2] + 0.02, 1].min()
         self.eye_height = self.marks[36:48, 1].mean()
         self.chin_height = self.marks[8, 1]
 
@@ -125,25 +128,30 @@ class _Scalp:
         short = np.maximum(np.broadcast_to(clearance_m, points.shape[:-1]).reshape(-1) - height, 0)
         return (flat + short[:, None] * normal).reshape(points.shape)
 
+    def over_ears(self, points: Array) -> Array:
+        """Which strands [N, P, 3] touch an ear: a barber cuts round it."""
+        nearest = self._vertices[self._tree.query(points[:, 1:].reshape(-1, 3))[1]]
+        return (self._ears[nearest] > 0.5).reshape(len(points), -1).any(axis=1)
+
     def lay(self, points: Array, height_m: Any) -> Array:
         """Points [N, 3] above the ears moved to ``height_m`` over the skin; lower ones at least that far."""
         nearest = self._vertices[self._tree.query(points)[1]]
         normal = self._normals[nearest]
         height = np.einsum("nx,nx->n", points - self._rest[nearest], normal)
         hangs = smoothstep(self.eye_height + 0.01, self.eye_height - 0.03, points[:, 1])
-        move = np.maximum(height_m - height, 0) - 0.8 * (1 - hangs) * np.maximum(height - height_m, 0)
+        move = np.maximum(height_m - height, 0) - (0.8 - 0.65 * hangs) * np.maximum(height - height_m, 0)
         return points + move[:, None] * normal
 
     def off_the_face(self, points: Array) -> Array:
-        """Points [N, 3] in front of the face moved sideways past the cheeks."""
-        brow = self.marks[17:27, 1].max() + 0.012
+        """Points [N, 3] in front of the face moved sideways, like a curtain drawn past forehead and cheeks."""
         x, y, z = points.T
         temple = self.marks[[36, 45], 2].mean() - 0.03
         before = smoothstep(temple - 0.01, temple + 0.01, z)
-        below = smoothstep(brow + 0.02, brow - 0.01, y)
+        brow, hairline = self.marks[17:27, 1].max(), self.hairline
         reach = np.abs(self.marks[[0, 16], 0]).mean()
-        edge = np.interp(y, [self.chin_height - 0.02, self.eye_height], [0.75, 0.92]) * reach
-        short = np.maximum(edge - np.abs(x), 0) * before * below
+        heights = [self.chin_height - 0.02, self.eye_height, brow, 0.4 * brow + 0.6 * hairline, hairline]
+        edge = np.interp(y, heights, [0.75, 0.92, 0.86, 0.62, 0.0]) * reach
+        short = np.maximum(edge - np.abs(x), 0) * before
         side = np.where(x >= 0, 1.0, -1.0)
         return points + np.stack([side * short, np.zeros_like(x), -0.5 * short], axis=1)
 
@@ -157,15 +165,17 @@ class _Comb:
         self._scalp = scalp
         self._parting = rng.choice([-1.0, 1.0]) * rng.uniform(0.15, 0.45) * scalp.half_width
         self._sweep = rng.uniform(-1.0, 1.0)
+        self._forward = rng.choice([-0.8, 0.5])
         self._seed = appearance.seed
 
     def direction(self, points: Array) -> Array:
         """Unit directions [N, 3] to comb towards (not yet laid on the skin)."""
         x, y, z = (points - self._scalp.centre).T
         if self._style == "bob":
-            side = np.tanh((points[:, 0] - self._parting) / 0.006)
-            back = np.where(z > 0, -0.55, -0.25)
-            flow = np.stack([side, np.full_like(x, -0.5), back], axis=1)
+            parting = self._parting + 0.006 * value_noise(points, 0.004, self._seed)
+            side = np.tanh((points[:, 0] - parting) / 0.004)
+            front = smoothstep(0.03, 0.07, z)
+            flow = np.stack([side * (1 - 0.3 * front), 0.4 * front - 0.4, -0.3 - 0.7 * front], axis=1)
         else:
             crown = self._scalp.centre + [0.012 * np.sign(self._sweep), self._scalp.top, -0.055]
             outward = points - crown
@@ -173,6 +183,8 @@ class _Comb:
             near = np.exp(-np.sum(outward[:, [0, 2]] ** 2, axis=1) / 0.03**2)[:, None]
             flow = _unit(outward * [1, 0, 1]) + 0.8 * near * _unit(swirl)
             flow += np.stack([np.full_like(x, 0.5 * self._sweep), -0.2 - 0.8 * (y < 0.03), np.zeros_like(x)], axis=1)
+            front = smoothstep(0.02, 0.06, z)[:, None] * smoothstep(0.0, 0.03, y)[:, None]
+            flow = (1 - front) * flow + front * np.array([1.6 * self._sweep, 0.7, self._forward])
         wander = np.stack([fractal_noise(points, 0.03, 2, self._seed + 41 + k) for k in range(3)], axis=1)
         return _unit(flow + 0.35 * wander)
 
@@ -183,7 +195,7 @@ class _Comb:
         vary = rng.uniform(0.85, 1.1, len(roots))
         if self._style == "short":
             height = (roots[:, 1] - self._scalp.eye_height) / (self._scalp.top - self._scalp.eye_height)
-            return self._length * vary * (0.3 + 0.7 * smoothstep(0.15, 0.75, height))
+            return self._length * vary * (0.22 + 0.78 * smoothstep(0.05, 0.75, height))
         return self._length * vary
 
     def cut_height(self) -> float:
@@ -229,7 +241,9 @@ def _cut(points: Array, height: Array, count: int) -> Array:
 def _follow(guides: Array, roots: Array, normals: Array, style: Style, rng: np.random.Generator) -> Array:
     """Strands [N, P, 3] that run beside their guides."""
     nearest = cKDTree(guides[:, 0]).query(roots, k=2)[1]
-    share = rng.uniform(0.0, 0.45, len(roots))[:, None, None]
+    course = _unit(guides[:, -1] - guides[:, 0])
+    agree = np.einsum("nx,nx->n", course[nearest[:, 0]], course[nearest[:, 1]]) > 0.9  # not across a parting
+    share = (rng.uniform(0.0, 0.45, len(roots)) * agree)[:, None, None]
     lead = guides[nearest[:, 0]] * (1 - share) + guides[nearest[:, 1]] * share
     along = np.linspace(0, 1, style.points)[None, :, None]
     offset = (roots - lead[:, 0])[:, None] * (1 - style.clump * along)

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from datagen.blender.axes import points_to_blender
 from datagen.blender.nodes import Graph
+from datagen.geometry.cameras import pixel_rays
 from manifests.clip import Scene
 from manifests.errors import UserError
 
@@ -61,9 +62,7 @@ def background_colour(
         return np.asarray(scene.background_colour, np.float32)
     if not scene.world_map:
         return np.asarray(scene.world_colour, np.float32) * np.float32(scene.world_strength)
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    pixels = np.stack([x, y, np.ones_like(x)], axis=-1)
-    directions = pixels @ np.linalg.inv(intrinsics).T @ world_to_camera[:3, :3]
+    directions = pixel_rays(intrinsics, world_to_camera, height, width)
     seen = sample_map(_blurred(str(map_path(folder, scene.world_map))), directions, scene.world_rotation_deg)
     return seen * np.float32(scene.world_strength)
 

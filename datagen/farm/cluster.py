@@ -20,7 +20,7 @@ from manifests.errors import UserError
 _OBJECT_STORE_BYTES = 80 << 20
 """Near Ray's least: nothing but small answers goes through it."""
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,12 @@ def _start(workers: int | None, device: str) -> None:
 def _join(address: str) -> None:
     try:
         _knock(address)
-        _use_token()
-        ray.init(address=address, **_QUIET)
+        try:
+            ray.init(address=address, **_QUIET)
+        except ConnectionError:
+            if not _use_token():
+                raise
+            ray.init(address=address, **_QUIET)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -89,20 +93,22 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-def _use_token() -> None:
-    """Show the user's Ray token, if there is one.
+def _use_token() -> bool:
+    """Show the user's Ray token from now on; False if there is none or it is shown already.
 
     `ray start` protects a cluster as soon as the user has a token (Ray 2.59 on), yet `ray.init` with an
-    address does not look for it. A cluster without protection takes no notice.
+    address does not look for it. To show it to a cluster without protection would be wrong too: the driver
+    would then turn that cluster away, and its actors would die before they start.
     """
+    if "RAY_AUTH_MODE" in os.environ:
+        return False
     try:
-        from ray._private.authentication import authentication_token_setup
-    except ImportError:  # Ray before 2.52 has no tokens
-        return
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    enable = getattr(authentication_token_setup, "maybe_enable_token_auth_if_token_available", None)
-    if enable is not None:
-        enable(warn_if_disabled=False)
+        from ray._private.authentication.authentication_token_setup import (
+            maybe_enable_token_auth_if_token_available,
+        )
+    except ImportError:  # another version of Ray
+        return False
+    return bool(maybe_enable_token_auth_if_token_available(warn_if_disabled=False))
 
 
 def _measure(workers: int | None, device: str) -> Cluster:

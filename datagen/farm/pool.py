@@ -122,8 +122,8 @@ class Pool:
             _kill(slot)
             self._failed_starts += 1
             if self._failed_starts >= _FAILED_STARTS:
-                last = str(error).strip().splitlines()[-1].strip()
-                raise UserError(f"workers die before they are ready: {last}") from None
+                reason = " ".join(str(error).split())[-300:]
+                raise UserError(f"workers die before they are ready: {reason}") from None
             return
         if outcome.verdict is not Verdict.DONE:
             raise UserError(outcome.error)

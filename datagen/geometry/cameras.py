@@ -42,9 +42,7 @@ def look_at(eye: ArrayLike, target: ArrayLike, roll_rad: ArrayLike = 0.0) -> Arr
     return out
 
 
-def intrinsics_from_focal(
-    focal_length_mm: ArrayLike, width: int, height: int, sensor_width_mm: float = 36.0
-) -> Array:
+def intrinsics_from_focal(focal_length_mm: ArrayLike, width: int, height: int, sensor_width_mm: float = 36.0) -> Array:
     """K [..., 3, 3] in pixels: square pixels, centred principal point, the sensor's width over ``width``."""
     focal = np.asarray(focal_length_mm, np.float64) * (width / sensor_width_mm)
     out = np.zeros((*focal.shape, 3, 3))
@@ -68,9 +66,7 @@ def project(points: ArrayLike, intrinsics: ArrayLike, world_to_camera: ArrayLike
     return homogeneous[..., :2] / safe[..., None], depth
 
 
-def unproject(
-    pixels: ArrayLike, depth: ArrayLike, intrinsics: ArrayLike, world_to_camera: ArrayLike
-) -> Array:
+def unproject(pixels: ArrayLike, depth: ArrayLike, intrinsics: ArrayLike, world_to_camera: ArrayLike) -> Array:
     """Pixels [..., N, 2] at z-depth [..., N] metres -> world points [..., N, 3]; the inverse of `project`."""
     w2c = np.asarray(world_to_camera, np.float64)
     rays = _camera_rays(np.asarray(pixels, np.float64), intrinsics)

@@ -118,9 +118,7 @@ class Labeller:
         return hits.picture((target - np.stack([columns + 0.5, rows + 0.5], axis=-1)).astype(np.float32))
 
 
-def _landmarks(
-    scene: View, points: Array, camera: tuple[Array, Array], hair: Array
-) -> tuple[Array, Array]:
+def _landmarks(scene: View, points: Array, camera: tuple[Array, Array], hair: Array) -> tuple[Array, Array]:
     pixels, depth = project(points, *camera)
     height, width = hair.shape
     inside = (depth > 0) & (pixels >= 0).all(axis=-1) & (pixels < [width, height]).all(axis=-1)

@@ -47,9 +47,7 @@ def bust_field(points: Array) -> Array:
     return points[..., 1] + DEPTH - bowl
 
 
-def cut(
-    vertices: Array, faces: Array, part: Array, uv: Array, uv_faces: Array, field: Callable[[Array], Array]
-) -> Cut:
+def cut(vertices: Array, faces: Array, part: Array, uv: Array, uv_faces: Array, field: Callable[[Array], Array]) -> Cut:
     """Keep what lies where ``field`` is positive; triangles that cross are clipped exactly on its zero
     surface."""
     value = field(vertices)
@@ -130,10 +128,10 @@ class _Edges:
         p, q = self._vertices[a], self._vertices[b]
         sign = self._field(p) > 0
         low, high = 0.0, 1.0
-        for _ in range(40):
+        for _ in range(30):
             middle = (low + high) / 2
             if (self._field((1 - middle) * p + middle * q) > 0) == sign:
                 low = middle
             else:
                 high = middle
-        return low
+        return round(low, 7)  # the same on every processor

@@ -32,7 +32,7 @@ def directions() -> Array:
     )
     reach = np.clip(1 - (_RINGS_DEG / _LIMBUS_DEG) ** 2, 0, None) ** 2
     ring *= (1 + _CORNEA_BULGE * reach)[:, None, None]
-    return np.concatenate([[[0, 0, 1 + _CORNEA_BULGE]], ring.reshape(-1, 3), [[0, 0, -1]]])
+    return np.concatenate([[[0, 0, 1 + _CORNEA_BULGE]], ring.reshape(-1, 3), [[0, 0, -1]]]).round(9)
 
 
 def faces() -> Array:

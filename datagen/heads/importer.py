@@ -76,9 +76,7 @@ def _checked(raw: dict[str, Array], file: str) -> tuple[str, dict[str, Array], i
         raise UserError(f"{file}: no {', '.join(missing)}; give a FLAME or SMPL-X model file")
     flat = [key for key in _COMMON if raw[key].ndim < 2]
     if flat:
-        raise UserError(
-            f"{file}: {', '.join(flat)} of shape {raw[flat[0]].shape}; give a FLAME or SMPL-X model file"
-        )
+        raise UserError(f"{file}: {', '.join(flat)} of shape {raw[flat[0]].shape}; give a FLAME or SMPL-X model file")
     joints = len(raw["J_regressor"])
     if joints not in _KINDS:
         raise UserError(f"{file}: {joints} joints; FLAME has 5, SMPL-X 55")

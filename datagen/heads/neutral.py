@@ -5,6 +5,8 @@ Both are linear in the vertices with weights fixed on the mean shape, so that th
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,6 @@ class NeutralPose:
         self._mirror = human.mirror
         self._arms = [_Arm(human, side) for side in "lr"]
         self._gap, self._spread = _lip_seal(human, mean, jaw)
-        self._lips = np.flatnonzero(self._gap.any(axis=0))
         self._moved = np.flatnonzero(self._spread.any(axis=1))
         groups = ("helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
         self._mouth = np.concatenate([human.groups[g] for g in groups])
@@ -50,8 +51,9 @@ class NeutralPose:
     def __call__(self, vertices: Array) -> Array:
         """Any shape, absolute or a difference."""
         posed = vertices.copy()
-        gap = np.einsum("kl,...lc->...kc", self._gap[:, self._lips], vertices[..., self._lips, :])
-        posed[..., self._moved, :] += np.einsum("vk,...kc->...vc", self._spread[self._moved], gap)
+        for gap, spread in zip(self._gap, self._spread[self._moved].T, strict=True):
+            opening = in_order(gap[v] * vertices[..., v, :] for v in np.flatnonzero(gap))
+            posed[..., self._moved, :] += spread[:, None] * opening[..., None, :]
         for arm in self._arms:
             arm.lower(posed)
         return posed
@@ -73,14 +75,21 @@ class _Arm:
         self._moved = np.flatnonzero(self._weight)
         self._shoulder = human.groups[f"joint-{side}-shoulder"]
         angle = np.radians(_ARM_LOWERING_DEG) * (-1 if side == "l" else 1)
-        cosine, sine = np.cos(angle), np.sin(angle)
-        self._turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]) - np.eye(3)
+        self._cosine, self._sine = float(np.cos(angle).round(9)), float(np.sin(angle).round(9))
 
     def lower(self, vertices: Array) -> None:
-        """Turn the arm about its shoulder joint, in place."""
-        shoulder = vertices[..., self._shoulder, :].mean(axis=-2, keepdims=True)
+        """Turn the arm about its shoulder joint, in the frontal plane and in place."""
+        shoulder = in_order(vertices[..., v, :] for v in self._shoulder)[..., None, :] / len(self._shoulder)
         offset = vertices[..., self._moved, :] - shoulder
-        vertices[..., self._moved, :] += self._weight[self._moved, None] * (offset @ self._turn.T)
+        x, y = offset[..., 0], offset[..., 1]
+        weight = self._weight[self._moved]
+        vertices[..., self._moved, 0] += weight * (self._cosine * x - self._sine * y - x)
+        vertices[..., self._moved, 1] += weight * (self._sine * x + self._cosine * y - y)
+
+
+def in_order(terms: Iterable[Array]) -> Array:
+    """Sum whose rounding depends on the order of the terms alone, not on the processor or its threads."""
+    return functools.reduce(np.add, terms)
 
 
 def _lip_seal(human: MakeHuman, mean: Array, jaw: Array) -> tuple[Array, Array]:
@@ -117,4 +126,4 @@ def _lip_seal(human: MakeHuman, mean: Array, jaw: Array) -> tuple[Array, Array]:
     spread[owners] = 0
     for k, vertex in enumerate(owners):
         spread[vertex, k] = 1 / owners.count(vertex)  # the midline belongs to both sides
-    return np.array(rows), spread
+    return np.array(rows).round(9), spread.round(6)

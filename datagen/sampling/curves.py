@@ -21,12 +21,16 @@ def minimum_jerk(x: Array) -> Array:
 
 
 def follow(starts: Array, durations: Array, values: Array, times: Array) -> Array:
-    """A curve [T, D] that holds values[0] and moves on to values[i + 1] from starts[i] over durations[i].
+    """A curve [T, D]: holds values[0], then moves to values[i + 1] from starts[i] on, over durations[i].
 
-    starts, durations [N]; values [N + 1, D]; times [T]. Moves that do not overlap stay between their values.
+    starts (ascending), durations [N]; values [N + 1, D]; times [T]. Moves do not overlap: each ends before
+    the next starts.
     """
-    progress = minimum_jerk((times[:, None] - starts) / durations)
-    return values[0] + progress @ np.diff(values, axis=0)
+    begun = np.searchsorted(starts, times, side="right")
+    move = np.maximum(begun - 1, 0)
+    progress = minimum_jerk((times - starts[move]) / durations[move])
+    before, after = values[move], values[move + 1]
+    return np.asarray(before + (after - before) * progress[:, None])
 
 
 def wander(units: Array, times: Array, slowest_hz: float, fastest_hz: float) -> Array:

@@ -66,9 +66,8 @@ def held_emotion(settings: MotionSettings, seed: int, identity: int, known: set[
 def blink_curve(settings: MotionSettings, seed: int, index: int, times: Array) -> Array:
     """Closure of the lids [T], from 0 to 1 and back in each blink, always shut in between."""
     rate = draw(settings.blinks_per_minute, seed, "motion.blink.rate", index)
-    closure = np.zeros(len(times))
     if rate <= 0:
-        return closure
+        return np.zeros(len(times))
     mean = 60.0 / rate
     length = BLINK_DOWN_S + BLINK_SHUT_S + BLINK_UP_S
     count = int(float(times[-1]) / max(BLINK_LEAST * mean, length)) + 6
@@ -77,12 +76,11 @@ def blink_curve(settings: MotionSettings, seed: int, index: int, times: Array) -
     least = max(BLINK_LEAST * mean, length + 0.15)
     pauses = least - max(mean - least, 0.0) * np.log1p(-units)
     starts = np.cumsum(pauses) - mean * unit(seed, "motion.blink.start", index) - 0.5 * least
-    for start in starts[starts < times[-1]]:
-        since = times - start
-        down = minimum_jerk(since / BLINK_DOWN_S)
-        up = minimum_jerk((since - BLINK_DOWN_S - BLINK_SHUT_S) / BLINK_UP_S)
-        closure = np.maximum(closure, down - up)
-    return closure
+    begun = np.searchsorted(starts, times, side="right")
+    since = np.where(begun > 0, times - starts[np.maximum(begun - 1, 0)], -1.0)
+    down = minimum_jerk(since / BLINK_DOWN_S)
+    up = minimum_jerk((since - BLINK_DOWN_S - BLINK_SHUT_S) / BLINK_UP_S)
+    return np.asarray(down - up)
 
 
 def lids_follow_gaze(left: Array, right: Array) -> Tracks:

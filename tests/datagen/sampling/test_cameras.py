@@ -62,8 +62,16 @@ def test_studio_views_are_fixed_and_cover_the_range(index: int) -> None:
 @pytest.mark.parametrize("yaw", [(-90.0, 90.0), (-180.0, 180.0), (-20.0, 10.0), (5.0, 5.0)])
 def test_moving_cameras_keep_their_ranges_and_speed(name: str, yaw: tuple[float, float]) -> None:
     for index in range(5):
-        rig = shoot("dynamic_sweep", index, fps=120, trajectories=only(name), yaw_deg=yaw, pitch_deg=(-15.0, 30.0),
-                    distance_m=(0.6, 1.4), sweep_deg_per_s=(20.0, 45.0))  # fmt: skip
+        rig = shoot(
+            "dynamic_sweep",
+            index,
+            fps=120,
+            trajectories=only(name),
+            yaw_deg=yaw,
+            pitch_deg=(-15.0, 30.0),
+            distance_m=(0.6, 1.4),
+            sweep_deg_per_s=(20.0, 45.0),
+        )
         assert rig.trajectory == name
         assert yaw[0] - 1e-9 <= rig.yaw_deg.min()
         assert rig.yaw_deg.max() <= yaw[1] + 1e-9

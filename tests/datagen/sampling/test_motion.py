@@ -133,7 +133,7 @@ def test_most_faces_move(named_head: HeadInfo) -> None:
 
 
 def test_blinks_come_at_a_human_rate_and_are_whole() -> None:
-    times = np.arange(0, 3600, 0.01)
+    times = np.arange(0, 3600, 0.02)
     rates = []
     for index in range(4):
         closure = blink_curve(SETTINGS, 5, index, times)

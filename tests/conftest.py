@@ -1,0 +1,69 @@
+"""The corpus that tests share, made once by the command itself, through Ray and Blender."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests.contact_sheet import read_sample
+from manifests.corpus import read_corpus
+from manifests.decode import decode
+from manifests.manifest import read_manifest
+from manifests.storage import Storage
+
+TESTS = Path(__file__).parent
+CONFIG = TESTS / "corpus.yaml"
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def start_generate(out: Path, *options: str) -> subprocess.Popen[str]:
+    """`factorportrait generate` on the tests' configuration, as a process of its own."""
+    command = [sys.executable, "-m", "factorportrait", "generate", str(CONFIG), "--out", str(out), *options]
+    return subprocess.Popen(command, cwd=TESTS.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What it printed. Fails if it failed."""
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return output
+
+
+def data_hashes(out: Path) -> dict[str, str]:
+    """SHA-256 of every file that is data: all but the log."""
+    files = (path for path in sorted(out.rglob("*")) if path.is_file() and "log" not in path.parts)
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A corpus on disk, and what the command said when it had made it."""
+
+    out: Path
+    output: str
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Manifest rows."""
+        rows: list[dict[str, Any]] = read_manifest(str(self.out)).to_pylist()
+        return rows
+
+    def sample(self, row: dict[str, Any]) -> dict[str, Any]:
+        """All members of a clip, decoded."""
+        storage = Storage(str(self.out))
+        members = read_sample(storage, read_corpus(storage).layout, row, lambda _: True)
+        return {name: decode(name, data) for name, data in members.items()}
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Four clips by two workers."""
+    out = tmp_path_factory.mktemp("corpus") / "out"
+    return Generated(out, finish(start_generate(out, "--workers", "2")))

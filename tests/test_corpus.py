@@ -1,0 +1,116 @@
+"""A whole corpus, made the way a user makes one: its bytes, its shape, and readers that know nothing of us."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import webdataset as wds
+
+from manifests.conventions import RECIPES
+from tests.conftest import Generated, data_hashes, finish, start_generate
+
+POLL_S, PATIENCE_S = 0.05, 300
+
+
+def test_one_worker_makes_the_bytes_that_two_make(corpus: Generated, tmp_path: Path) -> None:
+    finish(start_generate(tmp_path / "out", "--workers", "1"))
+    assert data_hashes(tmp_path / "out") == data_hashes(corpus.out)
+
+
+def test_a_killed_worker_and_then_a_killed_driver_leave_no_trace(corpus: Generated, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run = start_generate(out, "--workers", "1")
+    _wait_for(run, lambda: _rendering(run) is not None)
+    victim = _rendering(run)
+    assert victim is not None
+    victim.send_signal(signal.SIGKILL)
+    _wait_for(run, lambda: any(out.glob("spool/*/*.tar")))
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    assert not any(out.glob("manifest/*.parquet"))
+    finish(start_generate(out, "--workers", "2"))
+    assert data_hashes(out) == data_hashes(corpus.out)
+
+
+def test_more_clips_leave_the_earlier_ones_as_they_were(corpus: Generated, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    finish(start_generate(out, "--clips", "2"))
+    finish(start_generate(out))
+    assert data_hashes(out) == data_hashes(corpus.out)
+
+
+def test_the_command_says_where_everything_lies(corpus: Generated) -> None:
+    for name in ("shards", "manifest", "contact_sheet.png"):
+        assert str(corpus.out / name) in corpus.output
+        assert (corpus.out / name).exists()
+
+
+def test_the_manifest_has_every_clip_once_and_all_recipes(corpus: Generated) -> None:
+    rows = corpus.rows()
+    assert [row["index"] for row in rows] == [0, 1, 2, 3]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert {row["recipe"] for row in rows} == set(RECIPES)
+    split_of = {(row["identity"], row["split"]) for row in rows}
+    assert len(split_of) == 2
+    assert {split for _, split in split_of} == {"train", "test"}
+
+
+def test_unmodified_webdataset_reads_the_shards(corpus: Generated) -> None:
+    shards = sorted(str(path) for path in (corpus.out / "shards").iterdir())
+    samples = list(wds.WebDataset(shards, shardshuffle=False).decode())
+    assert [sample["__key__"] for sample in samples] == [f"tiny-{clip:09d}" for clip in range(4)]
+    for sample in samples:
+        assert sample["spec.json"]["frames"] == 5
+        assert sample["cameras.npz"]["world_to_camera"].shape == (2, 5, 4, 4)
+        assert isinstance(sample["v01.rgb.mp4"], bytes)
+
+
+def test_a_sample_holds_what_the_format_says(corpus: Generated) -> None:
+    views, frames, height, width = 2, 5, 64, 80
+    for row in corpus.rows():
+        sample = corpus.sample(row)
+        assert sample["landmarks.npz"]["points"].shape == (frames, 70, 3)
+        assert sample["landmarks.npz"]["pixels"].shape == (views, frames, 70, 2)
+        assert sample["motion.npz"]["expression"].shape == (frames, 86)
+        for view in range(views):
+            arrays = {name.split(".")[1]: value for name, value in sample.items() if name.startswith(f"v{view:02d}")}
+            assert {name: array.shape[1:] for name, array in arrays.items()} == {
+                "rgb": (height, width, 3),
+                "alpha": (height, width),
+                "pose_normals": (height, width, 3),
+                "depth": (height, width),
+                "normals": (height, width, 3),
+                "segmentation": (height, width),
+                "uv": (height, width, 2),
+                "flow": (height, width, 2),
+            }
+            assert {len(array) for array in arrays.values()} == {frames}
+            assert arrays["rgb"].std() > 10
+
+
+def _wait_for(run: subprocess.Popen[str], done: object) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not done():  # type: ignore[operator]
+        assert run.poll() is None, run.communicate()[1]
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(POLL_S)
+
+
+def _rendering(run: subprocess.Popen[str]) -> psutil.Process | None:
+    """The worker process that has a clip in its hands, as Ray names it."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if words[0].startswith("ray::Worker.render") and _descends_from_session_of(process, run):
+            return process
+    return None
+
+
+def _descends_from_session_of(process: psutil.Process, run: subprocess.Popen[str]) -> bool:
+    try:
+        return any(parent.pid == run.pid for parent in process.parents())
+    except psutil.NoSuchProcess:
+        return False
