@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"factorportrait: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt as stop:
-        print(f"factorportrait: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"factorportrait: {str(stop) or 'interrupted'}", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

@@ -126,10 +126,7 @@ def _report(clips: int, seconds: float, watch: Watch) -> None:
     print(f"{done:,} clips in {seconds:.0f} s, {done / seconds:.0f} clips/s")
     settled = watch.samples[len(watch.samples) // 4 :]
     lowest, highest = min(rss for _, rss in settled), max(rss for _, rss in settled)
-    print(
-        f"driver's memory: {lowest:.1f} to {highest:.1f} MB "
-        f"from clip {settled[0][0]:,} to clip {settled[-1][0]:,}"
-    )
+    print(f"driver's memory: {lowest:.1f} to {highest:.1f} MB from clip {settled[0][0]:,} to clip {settled[-1][0]:,}")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ def read_corpus(storage: Storage) -> Corpus:
         raise UserError(
             f"{storage.url}: no corpus here (no {CORPUS_FILE}); give the folder that `generate --out` wrote"
         ) from None
+    except Exception as error:  # object stores raise what they like
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{storage.url}: cannot be read ({type(error).__name__}: {reason}); give access to it, or another folder"
+        ) from error
     try:
         corpus = Corpus(**json.loads(data))
         numbers = (corpus.format_version, corpus.clips, corpus.clips_per_shard)
@@ -51,9 +56,7 @@ def read_corpus(storage: Storage) -> Corpus:
     except (ValueError, TypeError):
         sound = False
     if not sound:
-        raise UserError(
-            f"{storage.url}/{CORPUS_FILE} is damaged; put back a good copy of it, or choose another --out"
-        )
+        raise UserError(f"{storage.url}/{CORPUS_FILE} is damaged; put back a good copy of it, or choose another --out")
     if corpus.format_version != FORMAT_VERSION:
         raise UserError(
             f"{storage.url}: format {corpus.format_version}, and this program reads {FORMAT_VERSION}; "
@@ -75,9 +78,7 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     names = storage.names()
     if CORPUS_FILE not in names:
         if names:
-            raise UserError(
-                f"output {storage.url} is not empty and holds no corpus ({names[0]}); choose another --out"
-            )
+            raise UserError(f"output {storage.url} is not empty and holds no corpus ({names[0]}); choose another --out")
         return None
     found = read_corpus(storage)
     if (found.config_hash, found.name, found.clips_per_shard) != (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -35,13 +36,7 @@ def manifest_files(storage: Storage) -> list[ManifestFile]:
 
     A crash while parts are compacted leaves some of them beside the file that holds them: those are left out.
     """
-    found = [item for name in storage.names(MANIFEST) if (item := parse_manifest_name(name))]
-    found.sort(key=lambda item: (item.first, -item.last, item.path))
-    files: list[ManifestFile] = []
-    for item in found:
-        if not files or item.first > files[-1].last:
-            files.append(item)
-    return files
+    return _without_overlap(_all_files(storage))
 
 
 def committed_shards(storage: Storage, layout: Layout) -> bytearray:
@@ -72,18 +67,34 @@ def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_
     before what it replaces goes, and what comes out does not depend on how often this was interrupted.
     """
     full = layout.shards if layout.is_full(layout.shards - 1) else layout.shards - 1
-    for first in range(0, full, shards_per_file):
+    groups: dict[int, list[ManifestFile]] = defaultdict(list)
+    for item in _all_files(storage):
+        if item.last < full and item.first // shards_per_file == item.last // shards_per_file:
+            groups[item.first // shards_per_file].append(item)
+    for group, items in sorted(groups.items()):
+        first = group * shards_per_file
         last = min(first + shards_per_file, full) - 1
-        sources = [item for item in manifest_files(storage) if first <= item.first and item.last <= last]
+        sources = _without_overlap(items)
         if sum(item.last - item.first + 1 for item in sources) != last - first + 1:
             continue
         target = compacted_path(first, last)
         if [item.path for item in sources] != [target]:
             _merge(storage, sources, target)
-        for name in storage.names(MANIFEST):
-            item = parse_manifest_name(name)
-            if item and first <= item.first and item.last <= last and item.path != target:
+        for item in items:
+            if item.path != target:
                 storage.delete(item.path)
+
+
+def _all_files(storage: Storage) -> list[ManifestFile]:
+    return [item for name in storage.names(MANIFEST) if (item := parse_manifest_name(name))]
+
+
+def _without_overlap(items: Sequence[ManifestFile]) -> list[ManifestFile]:
+    files: list[ManifestFile] = []
+    for item in sorted(items, key=lambda item: (item.first, -item.last, item.path)):
+        if not files or item.first > files[-1].last:
+            files.append(item)
+    return files
 
 
 def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> None:

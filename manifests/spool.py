@@ -98,9 +98,7 @@ def reopen(storage: Storage, layout: Layout, shard: int) -> None:
                 while left:
                     piece = file.read(min(left, COPY_BYTES))
                     if not piece:
-                        raise tar.DamagedTarError(
-                            f"{layout.shard_path(shard)} is shorter than its manifest says"
-                        )
+                        raise tar.DamagedTarError(f"{layout.shard_path(shard)} is shorter than its manifest says")
                     fragment.write(piece)
                     left -= len(piece)
                 fragment.write(tar.END)

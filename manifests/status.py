@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ STALE_S = 6 * runlog.HEARTBEAT_S
 
 _RECENT_S = 300.0
 _ERRORS = 5
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -52,43 +54,10 @@ class Status:
 def status(out: str, clock: Callable[[], float] = time.time) -> Status:
     """Raises UserError if `out` holds no corpus."""
     storage = Storage(out)
-    corpus = read_corpus(storage)
-    layout = corpus.layout
-    committed = committed_shards(storage, layout)
-    spools = {
-        shard: spool.read_spool(storage, layout, shard)
-        for shard in sorted(spool.spooled_shards(storage))
-        if shard < layout.shards and not committed[shard]
-    }
-    given_up, errors = _quarantined(storage)
-    for found in spools.values():
-        given_up += len(found.quarantined)
-        for clip in sorted(found.quarantined)[: _ERRORS - len(errors)]:
-            errors.append(f"{layout.key(clip)}: {spool.read_error(storage, layout, clip)}")
-    committed_count = sum(committed)
-    clips = committed_count * layout.clips_per_shard
-    if committed and committed[-1]:
-        clips += len(layout.clips_of(layout.shards - 1)) - layout.clips_per_shard
-    record = runlog.read_last_run(storage)
-    spooled = sum(len(found.clips) for found in spools.values())
-    rate = _rate(record)
-    running = _state(record, committed_count == layout.shards, clock()) == runlog.RUNNING
-    return Status(
-        out=storage.url,
-        name=corpus.name,
-        state=_state(record, committed_count == layout.shards, clock()),
-        clips=layout.clips,
-        shards=layout.shards,
-        committed_clips=clips,
-        committed_shards=committed_count,
-        spooled_clips=spooled,
-        quarantined=given_up,
-        failures=record.failures if record else 0,
-        workers=record.workers if record else 0,
-        clips_per_second=rate,
-        seconds_left=(layout.clips - clips - spooled) / rate if running and rate else None,
-        errors=tuple(errors or (record.errors[-_ERRORS:] if record else ())),
-    )
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):  # a run under way has just moved on
+            return _read(storage, clock())
+    return _read(storage, clock())
 
 
 def format_status(status: Status) -> str:
@@ -116,6 +85,46 @@ def duration(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit} {whole % size // small} {name}"
     return f"{whole} s"
+
+
+def _read(storage: Storage, now: float) -> Status:
+    corpus = read_corpus(storage)
+    layout = corpus.layout
+    committed = committed_shards(storage, layout)
+    committed_clips = sum(committed) * layout.clips_per_shard
+    if committed[-1]:
+        committed_clips += len(layout.clips_of(layout.shards - 1)) - layout.clips_per_shard
+    spools = [
+        spool.read_spool(storage, layout, shard)
+        for shard in sorted(spool.spooled_shards(storage))
+        if shard < layout.shards and not committed[shard]
+    ]
+    spooled = sum(len(found.clips) for found in spools)
+    quarantined, errors = _quarantined(storage)
+    for found in spools:
+        quarantined += len(found.quarantined)
+        for clip in sorted(found.quarantined)[: _ERRORS - len(errors)]:
+            errors.append(f"{layout.key(clip)}: {spool.read_error(storage, layout, clip)}")
+    record = runlog.read_last_run(storage)
+    state = _state(record, all(committed), now)
+    rate = _rate(record)
+    running = state == runlog.RUNNING
+    return Status(
+        out=storage.url,
+        name=corpus.name,
+        state=state,
+        clips=layout.clips,
+        shards=layout.shards,
+        committed_clips=committed_clips,
+        committed_shards=sum(committed),
+        spooled_clips=spooled,
+        quarantined=quarantined,
+        failures=record.failures if record else 0,
+        workers=record.workers if record else 0,
+        clips_per_second=rate,
+        seconds_left=(layout.clips - committed_clips - spooled) / rate if running and rate else None,
+        errors=tuple(errors or (record.errors[-_ERRORS:] if record else ())),
+    )
 
 
 def _quarantined(storage: Storage) -> tuple[int, list[str]]:

@@ -38,9 +38,7 @@ class Storage:
         try:
             self.fs, root = fsspec.core.url_to_fs(os.path.expanduser(url))
         except (ImportError, ValueError) as error:
-            raise UserError(
-                f"output {url}: {_one_line(error)}; use a folder, or install what the URL needs"
-            ) from None
+            raise UserError(f"output {url}: {_one_line(error)}; use a folder, or install what the URL needs") from None
         self.local = isinstance(self.fs, LocalFileSystem)
         self._root = str(root).rstrip("/") or "/"
         self.url = self._root if self.local else self.fs.unstrip_protocol(self._root)
@@ -91,7 +89,9 @@ class Storage:
                 self.fs.rm(self._full(folder), recursive=True)
 
     def clean(self, folder: str = "") -> None:
-        """Delete temporaries that killed writers left directly in a folder."""
+        """Delete temporaries that killed writers left directly in a folder; object stores have none."""
+        if not self.local:
+            return
         for name in self._all_names(folder):
             if _is_temporary(name):
                 self.delete(f"{folder}/{name}" if folder else name)
@@ -113,9 +113,7 @@ class Storage:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise UserError(
-                f"output {self.url}: another run is writing to it; wait for it or stop it"
-            ) from None
+            raise UserError(f"output {self.url}: another run is writing to it; wait for it or stop it") from None
         except OSError:
             pass  # a file system without locks; equal bytes and atomic renames keep two runs harmless
         try:

@@ -71,9 +71,7 @@ def entries(file: IO[bytes], size: int) -> Iterator[Entry]:
             return
         entry = _entry(block, position)
         if entry.end > size:
-            raise DamagedTarError(
-                f"tar entry {entry.name!r} claims {entry.size} bytes, more than the file has"
-            )
+            raise DamagedTarError(f"tar entry {entry.name!r} claims {entry.size} bytes, more than the file has")
         if entry.name in names:
             raise DamagedTarError(f"tar holds {entry.name!r} twice")
         names.add(entry.name)

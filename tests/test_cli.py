@@ -31,7 +31,7 @@ GENERATE = ["generate", str(CONFIG), "--out", "{tmp}/out"]
         ([*GENERATE, "--recipes", "{phone: 0}"], ["recipes"]),
         ([*GENERATE, "--head", "flame2099"], ["flame2099", "heads import"]),
         ([*GENERATE, "--head", "../../etc"], ["../../etc"]),
-        ([*GENERATE, "--identity.components", "900"], ["identity.components", "900", "300"]),
+        ([*GENERATE, "--identity.components", "900"], ["identity.components", "900", "250"]),
         ([*GENERATE, "--workers", "0"], ["--workers", "0"]),
         ([*GENERATE, "--clips"], ["--clips", "no value"]),
         (["generate", str(CONFIG), "--out", "{tmp}/file/out"], ["{tmp}/file/out", "cannot be written"]),

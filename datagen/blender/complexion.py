@@ -91,7 +91,9 @@ def _blood_map(rest: Array, marks: Array, posed: PosedClip) -> Array:
         aim = 0.40 * marks[lid] + 0.30 * marks[corner] + 0.30 * marks[jaw] + [0, 0, 0.02]
         cheek = rest[skin[tree.query(aim)[1]]]
         factor += 0.9 * _spot(rest, cheek, 0.021)
-    factor += 1.0 * _spot(rest, marks[30], 0.011) + 0.5 * (_spot(rest, marks[31], 0.008) + _spot(rest, marks[35], 0.008))
+    factor += 1.0 * _spot(rest, marks[30], 0.011) + 0.5 * (
+        _spot(rest, marks[31], 0.008) + _spot(rest, marks[35], 0.008)
+    )
     factor += 0.35 * _spot(rest, marks[8], 0.014)
     factor += 0.4 * np.exp(-np.abs(_lid_distance(rest, marks)) / 0.004)
     factor += 0.9 * smoothstep(-0.002, 0.003, _distance(posed.regions.ears))

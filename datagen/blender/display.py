@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PyOpenColorIO as ocio
+import PyOpenColorIO
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -43,5 +43,5 @@ def to_bytes(values: Array) -> Array:
 
 @lru_cache
 def _processor(config: str, view_transform: str) -> Any:
-    transform = ocio.DisplayViewTransform(src=_LINEAR, display="sRGB", view=view_transform)
-    return ocio.Config.CreateFromFile(config).getProcessor(transform).getDefaultCPUProcessor()
+    transform = PyOpenColorIO.DisplayViewTransform(src=_LINEAR, display="sRGB", view=view_transform)
+    return PyOpenColorIO.Config.CreateFromFile(config).getProcessor(transform).getDefaultCPUProcessor()

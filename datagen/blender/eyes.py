@@ -51,7 +51,10 @@ def eye_material(bpy: Any, appearance: Appearance) -> Any:
 
     spread = graph.math("MAXIMUM", graph.math("SQRT", graph.math("SUBTRACT", 1.0, graph.math("POWER", z, 2.0))), 1e-3)
     around = graph.add(
-        "CombineXYZ", graph.math("DIVIDE", x, spread), graph.math("DIVIDE", y, spread), graph.math("MULTIPLY", radius, 0.35)
+        "CombineXYZ",
+        graph.math("DIVIDE", x, spread),
+        graph.math("DIVIDE", y, spread),
+        graph.math("MULTIPLY", radius, 0.35),
     ).outputs[0]
     fibres = graph.add("TexNoise", around, named={"Scale": 9.0, "Detail": 2.0, "Roughness": 0.6}).outputs[0]
     iris = appearance.iris_colour

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from datagen.blender.axes import points_to_blender
 from datagen.blender.nodes import Graph
 from datagen.blender.strands import Strands
@@ -44,7 +42,10 @@ def hair_material(bpy: Any, appearance: Appearance) -> Any:
     fibre = graph.add("BsdfDiffuse", colour)
     gloss = tuple(0.03 + 0.5 * c for c in hair)
     highlight = graph.add(
-        "BsdfHair", gloss, component="Reflection", named={"RoughnessU": 0.22, "RoughnessV": 0.7, "Offset": -0.05}
+        "BsdfHair",
+        gloss,
+        component="Reflection",
+        named={"RoughnessU": 0.22, "RoughnessV": 0.7, "Offset": -0.05},
     )
     graph.add("OutputMaterial", graph.add("AddShader", fibre.outputs[0], highlight.outputs[0]).outputs[0])
     output = graph.add("OutputAOV", named={"Value": 1.0})

@@ -70,7 +70,7 @@ def _to_rgb() -> Array:
     """
 
     def lobe(peak: float, below: float, above: float) -> Array:
-        width = np.where(_WAVELENGTHS_NM < peak, below, above)
+        width = np.where(peak > _WAVELENGTHS_NM, below, above)
         return np.exp(-0.5 * ((_WAVELENGTHS_NM - peak) / width) ** 2)
 
     x = 1.056 * lobe(599.8, 37.9, 31.0) + 0.362 * lobe(442.0, 16.0, 26.7) - 0.065 * lobe(501.1, 20.4, 26.2)

@@ -60,9 +60,7 @@ class ClipRenderer:
                     camera = cameras.intrinsics[view, frame], cameras.world_to_camera[view, frame]
                     exposure = studio.shoot(*camera, noise_seed(clip.spec, frame, view))
                     self.path_tracing_s += exposure.path_tracing_s
-                    background = background_colour(
-                        scene, studio.world_maps, *camera, cameras.width, cameras.height
-                    )
+                    background = background_colour(scene, studio.world_maps, *camera, cameras.width, cameras.height)
                     yield _develop(exposure, display, background, frame, view)
         finally:
             studio.clear()
@@ -77,5 +75,6 @@ def noise_seed(spec: ClipSpec, frame: int, view: int) -> int:
 def _develop(exposure: Exposure, display: Display, background: Array, frame: int, view: int) -> RenderedFrame:
     combined = exposure.stack("Combined", "RGBA")
     alpha = np.clip(combined[..., 3], 0, 1)
+    light = combined[..., :3] * (alpha > 0)[..., None]  # the denoiser lets some spill over the edge
     hair = np.clip(exposure.value(COVERAGE_PASS), 0, 1)
-    return RenderedFrame(frame, view, display(combined[..., :3], alpha, background), to_bytes(alpha), hair)
+    return RenderedFrame(frame, view, display(light, alpha, background), to_bytes(alpha), hair)

@@ -200,7 +200,9 @@ class _Comb:
 
     def cut_height(self) -> float:
         """Height below which scissors took the hair, world metres."""
-        return self._scalp.eye_height + 0.11 - self._length if self._style == "bob" else -np.inf
+        if self._style != "bob":
+            return -np.inf
+        return max(self._scalp.eye_height + 0.11 - self._length, self._scalp.chin_height - 0.03)  # off the shoulders
 
 
 def _grow_guides(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.blender.axes import look_along, place_camera, points_to_blender
+from datagen.blender.axes import look_along, place_camera
 from datagen.blender.device import apply_settings
 from datagen.blender.figure import Figure
 from datagen.blender.film import Exposure, Film
@@ -70,7 +70,10 @@ class Studio:
         """Bring in the clip's person, lights and world. Raises UserError for an unknown world map."""
         self.clear()
         spec = clip.spec
-        self.scene.render.resolution_x, self.scene.render.resolution_y = clip.cameras.width, clip.cameras.height
+        self.scene.render.resolution_x, self.scene.render.resolution_y = (
+            clip.cameras.width,
+            clip.cameras.height,
+        )
         light_world(self.bpy, self.scene.world, spec.scene, self.world_maps)
         self._blocks = [block for light in spec.scene.lights for block in self._light(light, spec.head.head_centre)]
         thickness = strand_thickness(clip)

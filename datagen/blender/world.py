@@ -81,9 +81,7 @@ def sample_map(image: Array, directions: Array, rotation_deg: float) -> Array:
     right_share, lower_share = (column - left)[..., None], (row - top)[..., None]
     columns = [(left.astype(int) + k) % width for k in (0, 1)]
     rows = [np.clip(top.astype(int) + k, 0, height - 1) for k in (0, 1)]
-    upper, lower = (
-        image[r, columns[0]] * (1 - right_share) + image[r, columns[1]] * right_share for r in rows
-    )
+    upper, lower = (image[r, columns[0]] * (1 - right_share) + image[r, columns[1]] * right_share for r in rows)
     return (upper * (1 - lower_share) + lower * lower_share).astype(np.float32)
 
 

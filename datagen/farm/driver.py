@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from datagen.farm import cluster, progress
-from datagen.farm.attempts import WORKER_DIED, Attempts
+from datagen.farm.attempts import Attempts
 from datagen.farm.cluster import Cluster
 from datagen.farm.interrupt import Interrupted, stop_on_signals
 from datagen.farm.plan import Assemble, Plan, Render
@@ -20,7 +20,7 @@ from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, check_output
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS, SPOOL
-from manifests.manifest import committed_shards, compact
+from manifests.manifest import compact
 from manifests.spool import Spool
 from manifests.storage import Storage
 
@@ -59,6 +59,8 @@ class FarmSettings:
     """A worker process is replaced after this many."""
     worker_memory_gb: float = 6.0
     """Or once its resident memory has passed this."""
+    clip_timeout_s: float = 86400.0
+    """A clip that takes longer counts as failed: no worker may hang for ever."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def generate(
     Raises UserError for what a user can mend, with nothing damaged; Interrupted on Ctrl-C or SIGTERM. After
     either the same call goes on where this one stopped, as it does after any crash.
     """
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: needs to be 1 or more")
     corpus = Corpus(
         format_version=FORMAT_VERSION,
         name=config.name,
@@ -119,8 +123,8 @@ def generate(
                 check_output(storage, corpus)
             with cluster.connect(address, workers, config.render.device) as farm, storage.lock():
                 with storage.problems():
-                    prepare(storage, corpus)
-                    run = _Run(storage, assignment, farm, settings)
+                    committed = prepare(storage, corpus)
+                    run = _Run(storage, assignment, farm, settings, committed)
                 return run.run()
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; the same command goes on with {storage.url}") from None
@@ -130,15 +134,19 @@ class _Run:
     """One run over a folder that `prepare` has put in order."""
 
     def __init__(
-        self, storage: Storage, assignment: Assignment, farm: Cluster, settings: FarmSettings
+        self,
+        storage: Storage,
+        assignment: Assignment,
+        farm: Cluster,
+        settings: FarmSettings,
+        committed: bytearray,
     ) -> None:
         self._storage = storage
         self._layout = assignment.layout
         self._farm = farm
-        self._pool = Pool(assignment, farm.workers, farm.resources)
+        self._pool = Pool(assignment, farm.workers, farm.resources, settings.clip_timeout_s)
         self._clip_attempts = Attempts(settings.max_attempts)
         self._shard_attempts = Attempts(settings.max_attempts)
-        committed = committed_shards(storage, self._layout)
         self._plan = Plan(self._layout, committed, self._read_spool)
         self._reporter = Reporter(storage, self._layout.clips, self._plan.done)
         self._rendered = 0
@@ -180,10 +188,10 @@ class _Run:
                         self._clip_answered(clip, outcome)
                     case Done(Assemble(shard), outcome):
                         self._shard_answered(shard, outcome)
-                    case Died(Render(clip), node):
-                        self._clip_failed(clip, WORKER_DIED, node)
-                    case Died(Assemble(shard), node):
-                        self._shard_failed(shard, node)
+                    case Died(Render(clip), node, error):
+                        self._clip_failed(clip, error, node)
+                    case Died(Assemble(shard), node, error):
+                        self._shard_failed(shard, error, node)
             self._reporter.tick(self._plan.done, self._pool.workers)
             show(self._reporter)
 
@@ -226,8 +234,8 @@ class _Run:
         self._shard_attempts.forget(shard)
         self._plan.shard_done(shard)
 
-    def _shard_failed(self, shard: int, node: str) -> None:
-        self._shard_attempts.failed(shard, WORKER_DIED, node)
+    def _shard_failed(self, shard: int, error: str, node: str) -> None:
+        self._shard_attempts.failed(shard, error, node)
         final = self._shard_attempts.verdict(shard, self._farm.alive_nodes())
         if final is not None:
             path = self._layout.shard_path(shard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from datagen.farm.attempts import WORKER_DIED
 from datagen.farm.plan import Assemble, Render, Work
 from datagen.farm.worker import Assignment, Outcome, Verdict, Worker
 from manifests.errors import UserError
@@ -25,6 +27,8 @@ class _Slot:
     actor: Any
     node: str = ""
     work: Work | None = None
+    since: float = 0.0
+    error: str = WORKER_DIED
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Died:
 
     work: Work
     node: str
+    error: str
 
 
 @dataclass
@@ -51,10 +56,17 @@ class Pool:
     assignment: Assignment
     size: int
     resources: dict[str, float]
+    longest_s: float
+    """A worker that takes longer over one piece of work hangs, and is killed."""
     _starting: dict[Any, _Slot] = field(default_factory=dict)
     _busy: dict[Any, _Slot] = field(default_factory=dict)
     _idle: list[_Slot] = field(default_factory=list)
     _failed_starts: int = 0
+
+    def __post_init__(self) -> None:
+        # Restarts are the pool's own business: Ray would restart without asking whose fault it was.
+        options = {"max_restarts": 0, "max_task_retries": 0, **self.resources}
+        self._actor: Any = ray.remote(Worker).options(**options)
 
     @property
     def workers(self) -> int:
@@ -65,23 +77,17 @@ class Pool:
     def idle(self) -> bool:
         return bool(self._idle)
 
-    @property
-    def busy(self) -> bool:
-        return bool(self._busy)
-
     def hire(self, wanted: int) -> None:
         """Start workers until there are `wanted`, or `size`, or as many starting as may be."""
         wanted = min(wanted, self.size) - self.workers - len(self._starting)
         for _ in range(min(wanted, _STARTS - len(self._starting))):
-            # Restarts are the pool's own business: Ray would restart without asking whose fault it was.
-            options = {"max_restarts": 0, "max_task_retries": 0, **self.resources}
-            actor: Any = ray.remote(Worker).options(**options).remote(self.assignment)
+            actor = self._actor.remote(self.assignment)
             self._starting[actor.ready.remote()] = _Slot(actor)
 
     def assign(self, work: Work) -> None:
         """Give work to an idle worker."""
         slot = self._idle.pop()
-        slot.work = work
+        slot.work, slot.since = work, time.monotonic()
         match work:
             case Render(clip):
                 answer = slot.actor.render.remote(clip)
@@ -94,6 +100,7 @@ class Pool:
 
         Raises UserError if workers cannot start.
         """
+        self._kill_hanging()
         answers = [*self._busy, *self._starting]
         if not answers:
             return
@@ -113,6 +120,13 @@ class Pool:
         self._starting.clear()
         self._busy.clear()
         self._idle.clear()
+
+    def _kill_hanging(self) -> None:
+        now = time.monotonic()
+        for slot in self._busy.values():
+            if now - slot.since > self.longest_s:
+                slot.error = f"no end after {self.longest_s:g} s"
+                _kill(slot)  # and so its answer will be that it died
 
     def _started(self, answer: Any) -> None:
         slot = self._starting.pop(answer)
@@ -138,7 +152,7 @@ class Pool:
             outcome: Outcome = ray.get(answer)
         except RayError:
             _kill(slot)
-            return Died(work, slot.node)
+            return Died(work, slot.node, slot.error)
         if outcome.worn:
             _kill(slot)
         else:

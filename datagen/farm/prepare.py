@@ -12,10 +12,11 @@ from manifests.storage import Storage
 from manifests.tar import DamagedTarError
 
 
-def prepare(storage: Storage, corpus: Corpus) -> None:
+def prepare(storage: Storage, corpus: Corpus) -> bytearray:
     """Make the folder that of `corpus`: new, or continued, or grown by more clips.
 
-    Each step leaves a folder that this puts in order again. Raises UserError as `check_output` does.
+    Returns one byte a shard, 1 where it is committed. Each step leaves a folder that this puts in order
+    again. Raises UserError as `check_output` does.
     """
     tidy(storage)
     found = check_output(storage, corpus)
@@ -27,6 +28,7 @@ def prepare(storage: Storage, corpus: Corpus) -> None:
     for shard in spool.spooled_shards(storage):
         if shard >= len(committed) or committed[shard]:
             storage.delete_folder(spool_folder(shard))
+    return committed
 
 
 def tidy(storage: Storage) -> None:

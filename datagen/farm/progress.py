@@ -25,9 +25,7 @@ _ERRORS = 5
 class Reporter:
     """Counts what happens, and tells of it now and then."""
 
-    def __init__(
-        self, storage: Storage, clips: int, done: int, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, storage: Storage, clips: int, done: int, clock: Callable[[], float] = time.time) -> None:
         now = clock()
         self.record = RunRecord(now, now, runlog.RUNNING, 0, clips, done)
         self._storage = storage
@@ -62,7 +60,8 @@ class Reporter:
 
     def text(self) -> str:
         """Speed, time left, workers and failures in one line."""
-        parts = [self._speed() or "starting", f"{self.record.workers} workers"]
+        workers = f"{self.record.workers} workers" if self.record.workers else "waiting for workers"
+        parts = [self._speed() or "starting", workers]
         if self.record.failures:
             parts.append(f"{self.record.failures} failed attempts, {self.record.quarantined} clips given up")
         return ", ".join(parts)

@@ -85,7 +85,8 @@ class Worker:
         except UserError as error:
             return node, Outcome(Verdict.RUN_FAILED, str(error))
         except (Exception, SystemExit) as error:
-            return node, Outcome(Verdict.RUN_FAILED, f"a worker cannot start: {describe(error)}")
+            text = f"a worker cannot start on {os.uname().nodename}: {describe(error)}"
+            return node, Outcome(Verdict.RUN_FAILED, text)
         return node, Outcome(Verdict.DONE)
 
     def render(self, clip: int) -> Outcome:
@@ -97,9 +98,7 @@ class Worker:
         except (Exception, SystemExit) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 where = error.filename or "the folder for temporary files"
-                return Outcome(
-                    Verdict.RUN_FAILED, f"{where} is full: free space and run the same command again"
-                )
+                return Outcome(Verdict.RUN_FAILED, f"{where} is full: free space and run the same command again")
             return Outcome(Verdict.CLIP_FAILED, describe(error), worn=self._worn())
         try:
             spool.write_clip(self._storage, self._given.layout, clip, pieces)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from datagen.geometry.cameras import project
 from datagen.geometry.posed import PosedClip
@@ -64,7 +63,7 @@ class Labeller:
         self._clip = clip
         self._posed = posed
         self._wanted = frozenset(clip.spec.labels)
-        self._classes = _SurfaceClasses.of(posed)
+        self._classes = _SurfaceClasses(posed)
         self._frame = -1
         self._pose_normals = self._normals = np.zeros((0, 3), np.float32)
 
@@ -102,10 +101,12 @@ class Labeller:
     def _advance(self, frame: int) -> None:
         if frame == self._frame:
             return
-        faces = self._posed.surface.faces
-        self._pose_normals = vertex_normals(self._posed.pose_vertices[frame], faces)
-        if "normals" in self._wanted:
-            self._normals = vertex_normals(self._posed.vertices[frame], faces)
+        posed, last = self._posed, self._frame
+        if last < 0 or not np.array_equal(posed.pose_vertices[frame], posed.pose_vertices[last]):
+            self._pose_normals = vertex_normals(posed.pose_vertices[frame], posed.surface.faces)
+        still = last >= 0 and np.array_equal(posed.vertices[frame], posed.vertices[last])
+        if "normals" in self._wanted and not still:
+            self._normals = vertex_normals(posed.vertices[frame], posed.surface.faces)
         self._frame = frame
 
     def _flow(self, hits: Hits, frame: int, view: int) -> Array:
@@ -122,9 +123,11 @@ def _landmarks(scene: View, points: Array, camera: tuple[Array, Array], hair: Ar
     pixels, depth = project(points, *camera)
     height, width = hair.shape
     inside = (depth > 0) & (pixels >= 0).all(axis=-1) & (pixels < [width, height]).all(axis=-1)
-    column, row = np.where(inside[:, None], pixels, 0).astype(int).T
-    unhidden = scene.depth_at(pixels) > depth - LANDMARK_TOLERANCE_M
-    return pixels, inside & unhidden & (hair[row, column] <= 0.5)
+    visible = np.flatnonzero(inside)
+    column, row = pixels[visible].astype(int).T
+    unhidden = scene.depth_at(pixels[visible]) > depth[visible] - LANDMARK_TOLERANCE_M
+    inside[visible] = unhidden & (hair[row, column] <= 0.5)
+    return pixels, inside
 
 
 def _uv(hits: Hits, surface: Surface) -> Array:
@@ -133,39 +136,63 @@ def _uv(hits: Hits, surface: Surface) -> Array:
     return hits.picture(hits.interpolate(surface.uv_faces, surface.uv))
 
 
-@dataclass(frozen=True)
 class _SurfaceClasses:
-    """What class a point of the surface is: its part, refined by the regions."""
+    """What class each point of the surface is: its part, refined by the regions."""
 
-    faces: Array
-    part: Array
-    fields: Array
-    """float32 [Vs, 6], in the order of ``_LAYERS``."""
-
-    @classmethod
-    def of(cls, posed: PosedClip) -> _SurfaceClasses:
-        fields = np.stack([getattr(posed.regions, name) for name in _LAYERS], axis=-1)
-        return cls(posed.surface.faces, posed.surface.part, fields)
+    def __init__(self, posed: PosedClip) -> None:
+        self._faces, self._part = posed.surface.faces, posed.surface.part
+        self._fields = np.stack([getattr(posed.regions, name) for name in _LAYERS], axis=-1)
+        at_corners = (self._fields > 0.5)[self._faces]
+        self._mixed = (at_corners != at_corners[:, :1]).any(axis=(1, 2))
+        self._class = _refine(self._part, at_corners[:, 0])
+        """Of a face that is not mixed."""
 
     def segment(self, hits: Hits, alpha: Array, hair: Array) -> Array:
         """uint8 [H, W]: hair where it covers more than half, background where alpha is below half.
 
-        A pixel that the person covers but whose centre misses the mesh takes its nearest neighbour's class.
+        A pixel that the person covers but whose centre misses the mesh takes a neighbour's class; where no
+        neighbour leads to the mesh it is hair, which alone reaches so far.
         """
-        part = self.part[hits.face]
-        classes = _PART_CLASS[part]
-        layers = hits.interpolate(self.faces, self.fields) > 0.5
-        for name, layer in zip(_LAYERS, layers.T, strict=True):
-            on_eye = name == "iris"
-            applies = layer & ((part != PARTS.index("skin")) if on_eye else (part == PARTS.index("skin")))
-            classes[applies] = SEGMENTATION_CLASSES.index(name)
+        classes = self._class[hits.face]
+        mixed = np.flatnonzero(self._mixed[hits.face])
+        face = hits.face[mixed]
+        corners = self._fields[self._faces[face]]
+        layers = np.einsum("nkc,nk->nc", corners, hits.barycentric[mixed]) > 0.5
+        classes[mixed] = _refine(self._part[face], layers)
         out = hits.picture(classes)
         out[hair > 0.5] = SEGMENTATION_CLASSES.index("hair")
         covered = alpha >= 128
-        if out.any() and (covered & (out == 0)).any():
-            nearest = distance_transform_edt(out == 0, return_distances=False, return_indices=True)
-            out = out[tuple(nearest)]
-        return np.where(covered, out, 0).astype(np.uint8)
+        out[~covered] = 0
+        _spread(out, covered & (out == 0))
+        out[covered & (out == 0)] = SEGMENTATION_CLASSES.index("hair")
+        return out
+
+
+def _refine(part: Array, layers: Array) -> Array:
+    """Parts uint8 [N] and whether each layer bool [N, 6] is there -> classes uint8 [N]."""
+    classes = _PART_CLASS[part]
+    for name, there in zip(_LAYERS, layers.T, strict=True):
+        on_skin = part == PARTS.index("skin")
+        classes[there & (~on_skin if name == "iris" else on_skin)] = SEGMENTATION_CLASSES.index(name)
+    return classes
+
+
+def _spread(classes: Array, missing: Array) -> None:
+    """Give ``missing`` pixels the class of a neighbour, in place, outward from those that have one."""
+    row, column = np.nonzero(missing)
+    bordered = np.pad(classes, 1)
+    while len(row):
+        around = np.stack([bordered[row + 1 + y, column + 1 + x] for y, x in _NEIGHBOURS])
+        found = around[around.astype(bool).argmax(axis=0), np.arange(len(row))]
+        known = found > 0
+        if not known.any():
+            break
+        bordered[row[known] + 1, column[known] + 1] = found[known]
+        row, column = row[~known], column[~known]
+    classes[:] = bordered[1:-1, 1:-1]
+
+
+_NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 _LAYERS = ("neck", "ears", "lips", "brows", "clothing", "iris")

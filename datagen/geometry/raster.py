@@ -7,7 +7,6 @@ it saves, and elementwise float64 gives the same bits on every processor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,13 @@ NEAR_M = 1e-3
 """Faces with a corner nearer to the camera's plane than this, or behind it, are not seen."""
 
 _EDGE = -1e-9
-"""A pixel centre this little (pixels squared) outside a face counts as inside: no cracks between faces."""
+"""A pixel centre with a weight this little below zero counts as inside: no cracks between faces."""
+
+
+_CHUNK = 1 << 15
+"""Pairs of a face and a pixel that are tried at once."""
+
+_TILE = 8
 
 
 @dataclass(frozen=True)
@@ -64,81 +69,172 @@ class View:
             self._index = np.flatnonzero(front[faces].all(axis=1))
             faces = faces[self._index]
             depth = np.where(front, depth, 1.0)
-        self._corners = tuple(np.ascontiguousarray(corner) for corner in faces.T)
-        self._x, self._y, self._depth = x / depth, y / depth, depth
+        x, y = x / depth, y / depth
+        self._x = tuple(x[corner] for corner in faces.T)
+        self._y = tuple(y[corner] for corner in faces.T)
+        self._depth = tuple(depth[corner] for corner in faces.T)
+        self._left, self._right = _least(*self._x), _greatest(*self._x)
+        self._top, self._bottom = _least(*self._y), _greatest(*self._y)
 
     def hits(self, height: int, width: int) -> Hits:
-        """What the pixel centres of an H x W picture see. Of equally near faces the first wins."""
-        left, right, top, bottom = self._bounds
-        first_column, columns = _centres(left, right, width)
-        first_row, rows = _centres(top, bottom, height)
-        kept = np.flatnonzero((columns > 0) & (rows > 0))
-        columns, count = columns[kept], columns[kept] * rows[kept]
-        candidate = np.repeat(np.arange(len(kept), dtype=np.int32), count)
-        before = np.cumsum(count, dtype=np.int32) - count
-        within = np.arange(len(candidate), dtype=np.int32) - before[candidate]
-        line = within // columns[candidate]
-        column = first_column[kept][candidate] + within - line * columns[candidate]
-        row = first_row[kept][candidate] + line
-
-        inside, weights, depth, back = self._meet(kept[candidate], column + 0.5, row + 0.5)
-        pixel = row[inside] * width + column[inside]
-        nearest = np.full(height * width, np.inf)
-        np.minimum.at(nearest, pixel, depth)
-        winner = np.full(height * width, -1)
-        won = np.flatnonzero(depth == nearest[pixel])[::-1]
-        winner[pixel[won]] = won
-        mask = winner >= 0
-        seen = winner[mask]
+        """What the pixel centres of an H x W picture see. Of equally near faces one that shows its front
+        wins, then the first."""
+        buffer = _Buffer(height, width)
+        first_column, last_column = _centres(self._left, self._right, width)
+        first_row, last_row = _centres(self._top, self._bottom, height)
+        spans = first_column, last_column, first_row, last_row
+        covers = (first_column <= last_column) & (first_row <= last_row)
+        back = self._seen_from_behind()
+        self._draw(np.flatnonzero(covers & ~back), spans, buffer)
+        self._draw(self._unhidden(np.flatnonzero(covers & back), spans, buffer), spans, buffer)
+        mask = buffer.face >= 0
+        face, pixel = buffer.face[mask], np.flatnonzero(mask)
+        planes = self._planes(face)
+        first, second = planes.weights(slice(None), pixel % width + 0.5, pixel // width + 0.5)
+        depth = planes.depth(slice(None), first, second)
+        # Weights in the picture, over the corners' depths, are the weights in space (perspective).
+        first, second = (
+            flat * depth / corner[face] for flat, corner in zip((first, second), self._depth[:2], strict=True)
+        )
         return Hits(
             mask=mask.reshape(height, width),
-            face=self._index[kept[candidate[inside[seen]]]],
-            barycentric=weights[:, seen].T.astype(np.float32),
-            depth=depth[seen].astype(np.float32),
-            back=back[seen],
+            face=self._index[face],
+            barycentric=np.stack([first, second, 1 - first - second], axis=1).astype(np.float32),
+            depth=depth.astype(np.float32),
+            back=back[face],
         )
 
     def depth_at(self, pixels: Array) -> Array:
-        """z-depth [N] of the nearest surface on the rays through ``pixels`` [N, 2]; infinite where none."""
-        left, right, top, bottom = self._bounds
+        """z-depth [N] of the nearest surface on the rays through ``pixels`` [N, 2] (which lie in the picture,
+        not far outside); infinite where there is none."""
         nearest = np.full(len(pixels), np.inf)
-        heights = np.sort(pixels[:, 1])
-        near = np.flatnonzero(np.searchsorted(heights, top) < np.searchsorted(heights, bottom, "right"))
-        left, right, top, bottom = left[near], right[near], top[near], bottom[near]
         x, y = pixels[:, None, 0], pixels[:, None, 1]
-        point, candidate = np.nonzero((left <= x) & (x <= right) & (top <= y) & (y <= bottom))
-        inside, _, depth, _ = self._meet(near[candidate], pixels[point, 0], pixels[point, 1])
+        near = np.flatnonzero(self._touches(pixels))
+        point, candidate = np.nonzero(
+            (self._left[near] <= x) & (x <= self._right[near]) & (self._top[near] <= y) & (y <= self._bottom[near])
+        )
+        planes = self._planes(near)
+        inside, depth = planes.meet(candidate, *pixels[point].T)
         np.minimum.at(nearest, point[inside], depth)
         return nearest
 
-    @cached_property
-    def _bounds(self) -> tuple[Array, Array, Array, Array]:
-        """Left, right, top and bottom of each face in pixels."""
-        a, b, c = self._corners
-        out = []
-        for flat in (self._x, self._y):
-            at_a, at_b, at_c = flat[a], flat[b], flat[c]
-            out += [np.minimum(np.minimum(at_a, at_b), at_c), np.maximum(np.maximum(at_a, at_b), at_c)]
-        return out[0], out[1], out[2], out[3]
+    def _draw(self, faces: Array, spans: tuple[Array, Array, Array, Array], buffer: _Buffer) -> None:
+        """Bring the nearest of some faces into the buffer, so many at a time that arrays stay in cache."""
+        first_column, last_column, first_row, last_row = (span[faces] for span in spans)
+        columns = last_column - first_column + 1
+        count = columns * (last_row - first_row + 1)
+        ends = np.cumsum(count)
+        cuts = np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))
+        planes = self._planes(faces)
+        for part in np.split(np.arange(len(faces)), cuts):
+            times = count[part]
+            starts = np.repeat(np.cumsum(times) - times, times)
+            within = np.arange(len(starts), dtype=np.int32) - starts
+            line = within // np.repeat(columns[part], times)
+            column = np.repeat(first_column[part], times) + within - line * np.repeat(columns[part], times)
+            row = np.repeat(first_row[part], times) + line
+            face = np.repeat(part, times)
+            inside, depth = planes.meet(face, column + 0.5, row + 0.5)
+            buffer.put((row * buffer.size[1] + column)[inside], depth, faces[face[inside]])
 
-    def _meet(self, face: Array, x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
-        """Which picture points (x, y) [M] lie in their face [M]: their indices, then of those the corner
-        weights [3, n] in space (perspective-correct), the depth and whether the face is seen from behind.
+    def _planes(self, faces: Array) -> _Planes:
+        (ax, bx, cx), (ay, by, cy) = ([corner[faces] for corner in axis] for axis in (self._x, self._y))
+        ax, bx, ay, by = ax - cx, bx - cx, ay - cy, by - cy
+        near_a, near_b, near_c = (1 / corner[faces] for corner in self._depth)
+        with np.errstate(divide="ignore"):
+            scale = 1 / (ax * by - ay * bx)
+        return _Planes(
+            cx, cy, by * scale, -bx * scale, -ay * scale, ax * scale, near_a - near_c, near_b - near_c, near_c
+        )
+
+    def _seen_from_behind(self) -> Array:
+        """bool [F]. Pixel y points down, so a front's corners run clockwise in the picture."""
+        (ax, bx, cx), (ay, by, cy) = self._x, self._y
+        return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) > 0
+
+    def _unhidden(self, faces: Array, spans: tuple[Array, Array, Array, Array], buffer: _Buffer) -> Array:
+        """Those of some faces that may be nearer than what is in the buffer already.
+
+        A face that touches at most 2 x 2 tiles is hidden when the farthest depth in each of them is nearer
+        than the face's nearest corner (Greene et al., "Hierarchical Z-buffer visibility", 1993).
         """
-        a, b, c = (corner[face] for corner in self._corners)
-        ax, ay = self._x[a] - x, self._y[a] - y
-        bx, by = self._x[b] - x, self._y[b] - y
-        cx, cy = self._x[c] - x, self._y[c] - y
-        areas = np.stack([bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx])
-        total = areas[0] + areas[1] + areas[2]
-        areas *= np.sign(total)
-        lowest = np.minimum(np.minimum(areas[0], areas[1]), areas[2])
-        inside = np.flatnonzero((lowest >= _EDGE) & (total != 0))
-        weights = areas[:, inside] / self._depth[np.stack([a[inside], b[inside], c[inside]])]
-        over_depth = weights[0] + weights[1] + weights[2]
-        depth = np.abs(total[inside]) / over_depth
-        # Pixel y points down: a face whose corners run clockwise in the picture shows its front.
-        return inside, weights / over_depth, depth, total[inside] > 0
+        farthest = buffer.farthest_by_tile()
+        left, right, top, bottom = (span[faces] // _TILE for span in spans)
+        behind = np.maximum(
+            np.maximum(farthest[top, left], farthest[top, right]),
+            np.maximum(farthest[bottom, left], farthest[bottom, right]),
+        )
+        large = (right - left > 1) | (bottom - top > 1)
+        return faces[large | (_least(*self._depth)[faces] <= behind)]
+
+    def _touches(self, pixels: Array) -> Array:
+        """bool [F]: whether a face's bounds and any of the ``pixels`` [N, 2] share a whole pixel."""
+        cells = np.floor(pixels).astype(np.int64)
+        base = cells.min(axis=0, initial=0)
+        cells -= base
+        columns, rows = cells.max(axis=0, initial=0) + 1
+        counts = np.zeros((rows + 1, columns + 1), np.int64)
+        np.add.at(counts, (cells[:, 1] + 1, cells[:, 0] + 1), 1)
+        counts = counts.cumsum(axis=0).cumsum(axis=1)
+        left, right = (np.clip(np.floor(e) - base[0], -1, columns).astype(int) for e in (self._left, self._right))
+        top, bottom = (np.clip(np.floor(e) - base[1], -1, rows).astype(int) for e in (self._top, self._bottom))
+        left, top = np.clip(left, 0, columns), np.clip(top, 0, rows)
+        right, bottom = np.clip(right + 1, left, columns), np.clip(bottom + 1, top, rows)
+        return counts[bottom, right] - counts[top, right] - counts[bottom, left] + counts[top, left] > 0
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """Faces in the picture: barycentric weights of corners 0 and 1, and one over depth, are linear there."""
+
+    x: Array
+    y: Array
+    first_x: Array
+    first_y: Array
+    second_x: Array
+    second_y: Array
+    near_first: Array
+    near_second: Array
+    near: Array
+
+    def meet(self, face: Array, x: Array, y: Array) -> tuple[Array, Array]:
+        """Which picture points (x, y) [M] lie in their ``face`` [M] (indices), and the depths of those."""
+        first, second = self.weights(face, x, y)
+        inside = np.flatnonzero(_least(first, second, 1 - first - second) >= _EDGE)
+        return inside, self.depth(face[inside], first[inside], second[inside])
+
+    def weights(self, face: Array | slice, x: Array, y: Array) -> tuple[Array, Array]:
+        x, y = x - self.x[face], y - self.y[face]
+        return (
+            self.first_x[face] * x + self.first_y[face] * y,
+            self.second_x[face] * x + self.second_y[face] * y,
+        )
+
+    def depth(self, face: Array | slice, first: Array, second: Array) -> Array:
+        return 1 / (self.near[face] + first * self.near_first[face] + second * self.near_second[face])
+
+
+class _Buffer:
+    """Nearest depth and its face at each pixel; -1 where nothing was drawn."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.size = height, width
+        self.depth = np.full(height * width, np.inf)
+        self.face = np.full(height * width, -1)
+
+    def put(self, pixel: Array, depth: Array, face: Array) -> None:
+        nearer = np.flatnonzero(depth < self.depth[pixel])
+        pixel, depth, face = pixel[nearer], depth[nearer], face[nearer]
+        np.minimum.at(self.depth, pixel, depth)
+        won = np.flatnonzero(depth == self.depth[pixel])[::-1]
+        self.face[pixel[won]] = face[won]
+
+    def farthest_by_tile(self) -> Array:
+        height, width = self.size
+        rows, columns = -(-height // _TILE), -(-width // _TILE)
+        padded = np.full((rows * _TILE, columns * _TILE), -np.inf)
+        padded[:height, :width] = self.depth.reshape(height, width)
+        return padded.reshape(rows, _TILE, columns, _TILE).max(axis=(1, 3))
 
 
 def vertex_normals(vertices: Array, faces: Array) -> Array:
@@ -170,10 +266,18 @@ def shading_normals(hits: Hits, faces: Array, normals: Array) -> Array:
 
 
 def _centres(low: Array, high: Array, size: int) -> tuple[Array, Array]:
-    """First pixel whose centre lies in [low, high], and how many do, within a picture ``size`` wide; int32."""
+    """First and last pixel whose centres lie in [low, high] and in a picture ``size`` wide; int32."""
     first = np.ceil(np.clip(low, 0, size) - 0.5).astype(np.int32)
     last = np.floor(np.clip(high, -1, size - 0.5) - 0.5).astype(np.int32)
-    return first, np.maximum(last - first + 1, 0)
+    return first, last
+
+
+def _least(a: Array, b: Array, c: Array) -> Array:
+    return np.minimum(np.minimum(a, b), c)
+
+
+def _greatest(a: Array, b: Array, c: Array) -> Array:
+    return np.maximum(np.maximum(a, b), c)
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -25,8 +25,9 @@ NECK_HEIGHT = 0.5
 """Where the head turns, as a share of the way from the collar joint to the skull joint."""
 
 _EYE_RADIUS = 0.79
-_EYE_FORWARD = 0.15
-"""The new eyeball inside MakeHuman's 15 mm one, in its radii: the lids still close over it."""
+_EYE_OFFSET = np.array([0, -0.06, 0.195])
+"""Radius and centre of the new eyeball inside MakeHuman's 15 mm one, in its radii: close behind both lids, and
+the lids still close over it."""
 _JAW_NONE, _JAW_WHOLE = 0.08, 0.97
 """Shares of the jaw's motion that count as none (the upper lip is pulled a little) and as all of it."""
 _GROUPS = ("body", "helper-tongue", "helper-lower-teeth", "helper-upper-teeth")
@@ -126,7 +127,7 @@ class _Reducer:
         parts = [vertices[..., self._keep, :]]
         for helper in self._helpers:
             centre, radius = helper.sphere(vertices)
-            centre = centre + _EYE_FORWARD * radius[..., None] * np.array([0, 0, 1.0])
+            centre = centre + radius[..., None] * _EYE_OFFSET
             parts.append(centre[..., None, :] + _EYE_RADIUS * radius[..., None, None] * self._directions)
         return np.concatenate(parts, axis=-2)
 

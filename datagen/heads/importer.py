@@ -34,6 +34,8 @@ _OPTIONAL = (
 _SPLITS = {400: (300, 100), 20: (10, 10)}
 """Columns of ``shapedirs`` -> identity and expression components, in the releases there are."""
 _LAYOUT = (300, 100)
+_SMPLX_VERTICES = 9930
+"""smplx names key vertices of SMPL-X by number, up to 9929."""
 _WHOLE_EYE = 0.9
 
 
@@ -98,6 +100,8 @@ def _checked(raw: dict[str, Array], file: str) -> tuple[str, dict[str, Array], i
         "kintree_table": (2, joints),
         "f": (len(raw["f"]), 3),
     }
+    if kind == "smplx" and count < _SMPLX_VERTICES:
+        raise UserError(f"{file}: {count} vertices; smplx picks fixed ones up to number {_SMPLX_VERTICES - 1}")
     if kind == "smplx":
         absent = [key for key in _HANDS if key not in raw]
         if absent:

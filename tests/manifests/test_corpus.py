@@ -36,9 +36,8 @@ def test_names_the_fields_that_differ(storage: Storage) -> None:
     other = dataclasses.replace(CORPUS, config_hash="def", config=config)
     with pytest.raises(UserError) as caught:
         check_output(storage, other)
-    assert (
-        "(fps: absent there, 15 now; render.samples: 16 there, 32 now; seed: 1 there, 2 now; and 1 more)"
-        in str(caught.value)
+    assert "(fps: absent there, 15 now; render.samples: 16 there, 32 now; seed: 1 there, 2 now; and 1 more)" in str(
+        caught.value
     )
     assert str(caught.value).endswith("choose another --out")
 

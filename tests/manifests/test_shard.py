@@ -63,9 +63,7 @@ def test_a_shard_is_its_clips_and_nothing_else(tmp_path: Path) -> None:
     fill_spool(storage, 0)
     fragments = [storage.read(LAYOUT.fragment_path(clip)) for clip in range(4)]
     assemble(storage, LAYOUT, 0, CONFIG.config_hash)
-    assert (
-        storage.read(LAYOUT.shard_path(0)) == b"".join(part[: -len(tar.END)] for part in fragments) + tar.END
-    )
+    assert storage.read(LAYOUT.shard_path(0)) == b"".join(part[: -len(tar.END)] for part in fragments) + tar.END
     assert not storage.exists(spool_folder(0))
     assert list(committed_shards(storage, LAYOUT)) == [1, 0, 0]
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from manifests.errors import UserError
 from manifests.storage import Storage, output_problem
@@ -45,7 +48,7 @@ def test_what_is_not_there_is_not_there(storage: Storage) -> None:
 
 
 def broken_pieces() -> Iterator[bytes]:
-    yield b"half"
+    yield b"half of it"
     raise RuntimeError
 
 
@@ -63,6 +66,50 @@ def test_a_broken_write_leaves_the_old_file(tmp_path: Path) -> None:
         storage.write("old.bin", broken_pieces())
     assert storage.read("old.bin") == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["old.bin"]
+
+
+class Upload(AbstractBufferedFile):
+    """An object store's file, as fsspec has them: bytes go up in blocks, and show when the last one is there."""
+
+    def _initiate_upload(self) -> None:
+        self.blocks: list[bytes] = []
+
+    def _upload_chunk(self, final: bool = False) -> bool:
+        self.blocks.append(self.buffer.getvalue())
+        if final:
+            self.fs.store[self.path] = b"".join(self.blocks)
+        return True
+
+    def discard(self) -> None:
+        self.fs.discarded.append(self.path)
+
+
+class ObjectStore(AbstractFileSystem):
+    protocol = "objects"
+    cachable = False
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.store: dict[str, bytes] = {}
+        self.discarded: list[str] = []
+
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **_: object) -> Upload:
+        return Upload(self, path, mode, block_size=5)
+
+    def cat_file(self, path: str, *_: object, **__: object) -> bytes:
+        return self.store[path]
+
+
+def test_an_upload_that_breaks_never_shows() -> None:
+    fsspec.register_implementation("objects", ObjectStore, clobber=True)
+    storage = Storage("objects://bucket/out")
+    storage.write("whole.bin", [b"one", b" two", b" three"])
+    assert storage.read("whole.bin") == b"one two three"
+    with pytest.raises(RuntimeError):
+        storage.write("torn.bin", broken_pieces())
+    gc.collect()
+    assert set(storage.fs.store) == {"bucket/out/whole.bin"}
+    assert storage.fs.discarded == ["bucket/out/torn.bin"]
 
 
 def test_deletes_folders(storage: Storage) -> None:

@@ -10,9 +10,7 @@ from manifests.tar import DamagedTarError, Entry
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    pieces = (
-        tar.header(name, len(data)) + data + bytes(tar.padding(len(data))) for name, data in files.items()
-    )
+    pieces = (tar.header(name, len(data)) + data + bytes(tar.padding(len(data))) for name, data in files.items())
     return b"".join(pieces) + tar.END
 
 
@@ -50,9 +48,7 @@ def test_entries_say_where_everything_is() -> None:
     assert found[-1].end + len(tar.END) == len(data)
 
 
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../x", "a/../../x", "", "a//b", "./a", "a\nb", "a\\b", "x" * 101]
-)
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "", "a//b", "./a", "a\nb", "a\\b", "x" * 101])
 def test_a_bad_name_is_never_written(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         tar.header(name, 1)
@@ -64,9 +60,7 @@ def test_a_bad_name_is_never_read(name: str) -> None:
         walk(foreign(tarfile.TarInfo(name)))
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_only_plain_files_are_read(kind: bytes) -> None:
     info = tarfile.TarInfo("link")
     info.type, info.linkname = kind, "/etc/passwd"

@@ -33,9 +33,7 @@ def cluster() -> Iterator[Cluster]:
 def run(cluster: Cluster) -> Run:
     """Generate a toy corpus on the cluster."""
 
-    def run(
-        config: ToyConfig, out: Path, workers: int | None = 2, settings: FarmSettings = DEFAULTS
-    ) -> RunReport:
+    def run(config: ToyConfig, out: Path, workers: int | None = 2, settings: FarmSettings = DEFAULTS) -> RunReport:
         return generate(
             config,
             str(out),

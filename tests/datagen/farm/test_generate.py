@@ -90,22 +90,35 @@ def test_a_worker_that_takes_too_much_memory_is_replaced(run: Run, tmp_path: Pat
     assert len(list(Path(scratch).glob("process-*"))) == 2
 
 
-def test_workers_that_find_no_room_hold_nothing_up(
-    run: Run, tmp_path: Path, reference: dict[str, str]
-) -> None:
+def test_a_clip_without_end_is_given_up(run: Run, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, clips=3, faults={1: "hang"})
+    report = run(config, tmp_path / "out", 2, FarmSettings(clip_timeout_s=1.5, max_attempts=1))
+    assert (report.rendered, report.quarantined) == (2, 1)
+    assert status(str(tmp_path / "out")).errors == ("toy-000000001: no end after 1.5 s",)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_is_an_error(run: Run, tmp_path: Path, workers: int) -> None:
+    with pytest.raises(UserError, match=rf"--workers {workers}: needs to be 1 or more"):
+        run(CONFIG, tmp_path / "out", workers)
+
+
+def test_workers_that_find_no_room_hold_nothing_up(run: Run, tmp_path: Path, reference: dict[str, str]) -> None:
     run(CONFIG, tmp_path / "out", 6)
     assert data_files(tmp_path / "out") == reference
 
 
-def test_a_machine_that_goes_takes_no_clip_with_it(
-    run: Run, cluster: Cluster, tmp_path: Path, scratch: str
-) -> None:
-    config = dataclasses.replace(CONFIG, clips=24, pause_s=0.3, scratch=scratch)
+def test_a_machine_that_goes_takes_no_clip_with_it(run: Run, cluster: Cluster, tmp_path: Path, scratch: str) -> None:
+    config = dataclasses.replace(CONFIG, clips=16, pause_s=0.5, scratch=scratch)
     node = cluster.add_node(num_cpus=1)
 
+    def in_mid_clip() -> bool:
+        here = [path.name.split("-")[1] for path in Path(scratch).glob(f"begun-*-on-{node.node_id}")]
+        return any(not (Path(scratch) / f"through-{clip}").exists() for clip in here)
+
     def remove_node() -> None:
-        while len(list(Path(scratch).glob("process-*"))) < 3 or len(list(Path(scratch).glob("begun-*"))) < 6:
-            time.sleep(0.05)
+        while not in_mid_clip():
+            time.sleep(0.01)
         cluster.remove_node(node, allow_graceful=False)
 
     remover = threading.Thread(target=remove_node, daemon=True)
@@ -132,9 +145,7 @@ def test_more_clips_go_behind_those_that_are_there(run: Run, tmp_path: Path) -> 
         run(small, out)
 
 
-def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
-    run: Run, small_disk: SmallDisk, tmp_path: Path
-) -> None:
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(run: Run, small_disk: SmallDisk, tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, size=30_000)
     out = small_disk.folder / "out"
     limited = config if small_disk.mounted else dataclasses.replace(config, disk_bytes=150_000)
@@ -183,7 +194,7 @@ def test_an_absent_gpu_is_an_error(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_pipeline_that_cannot_start_says_why(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a worker cannot start: RuntimeError: no pictures today"):
+    with pytest.raises(UserError, match=r"a worker cannot start on .*: RuntimeError: no pictures today"):
         run(dataclasses.replace(CONFIG, faults={0: "start"}), tmp_path / "out")
     assert run(CONFIG, tmp_path / "out").rendered == 10
 

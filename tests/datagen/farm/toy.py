@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import ray
 
 from manifests import spool
 from manifests.clip import (
@@ -69,8 +70,8 @@ class ToyPipeline:
     """Makes the clips of a `ToyConfig`, and the faults it asks for.
 
     ``kill``, ``segfault``: the process dies in mid-clip. ``raise``, ``exit``: the clip raises. ``grow``: the
-    process takes 300 MB and keeps them. With ``-once`` behind it, only the first attempt does so. ``start``, of
-    any clip: no pipeline can be made at all.
+    process takes 300 MB and keeps them. ``hang``: the clip takes an hour. With ``-once`` behind it, only the
+    first attempt does so. ``start``, of any clip: no pipeline can be made at all.
     """
 
     def __init__(self, config_json: str) -> None:
@@ -79,6 +80,7 @@ class ToyPipeline:
         values["render"] = RenderSettings(**values["render"])
         self._config = ToyConfig(**values)
         self._hoard: list[bytes] = []
+        self._node = ray.get_runtime_context().get_node_id()
         self._remember(f"process-{os.getpid()}")
         if "start" in self._config.faults.values():
             raise RuntimeError("no pictures today")
@@ -87,8 +89,9 @@ class ToyPipeline:
 
     def members(self, index: int) -> list[Member]:
         config = self._config
-        self._remember(f"begun-{index}")
+        self._remember(f"begun-{index}-on-{self._node}")
         time.sleep(config.pause_s)
+        self._remember(f"through-{index}")
         fault = config.faults.get(index, "")
         if not fault.endswith("-once") or self._remember(f"failed-{index}"):
             self._fail(fault.removesuffix("-once"), index)
@@ -116,6 +119,8 @@ class ToyPipeline:
                 sys.exit(3)
             case "grow":
                 self._hoard.append(b"\1" * 300_000_000)
+            case "hang":
+                time.sleep(3600)
 
 
 def clip_members(config: ToyConfig, index: int) -> list[Member]:
@@ -149,9 +154,7 @@ def clip_spec(config: ToyConfig, index: int) -> ClipSpec:
         width=8,
         height=8,
         labels=("depth",),
-        appearance=Appearance(
-            0.2, 0.3, 0.5, (0.1, 0.2, 0.3), "bald", (0.0, 0.0, 0.0), 0.0, (0.5, 0.5, 0.5), 0.0, 1
-        ),
+        appearance=Appearance(0.2, 0.3, 0.5, (0.1, 0.2, 0.3), "bald", (0.0, 0.0, 0.0), 0.0, (0.5, 0.5, 0.5), 0.0, 1),
         scene=Scene((), "", (0.5, 0.5, 0.5), 1.0, 0.0, "black", (0.0, 0.0, 0.0), 0.0, "AgX"),
         render=config.render,
         summary=ClipSummary(

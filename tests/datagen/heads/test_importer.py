@@ -97,6 +97,8 @@ def test_a_smplx_file_goes_the_same_way(tmp_path: Path, body: HeadModel, cache: 
     head = load_head("mine")
     motion = random_motion(body, 2)
     np.testing.assert_array_equal(head.pose(motion), body.pose(motion))
+    assert head.uv is not None
+    assert body.uv is not None
     np.testing.assert_array_equal(head.uv, body.uv)
     np.testing.assert_array_equal((head.part == 1) | (head.part == 2), (body.part == 1) | (body.part == 2))
     np.testing.assert_allclose(landmarks(head, head.template), landmarks(body, body.template), atol=1e-6)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +23,21 @@ def test_builds_are_byte_identical(head: HeadModel, figure: Figure) -> None:
     again = store.npz_bytes(open_head_arrays(figure))
     stored = (store.head_folder("open") / "head.npz").read_bytes()
     assert hashlib.sha256(again).hexdigest() == head.info.sha256 == hashlib.sha256(stored).hexdigest()
+
+
+def test_another_processor_builds_the_same_bytes(head: HeadModel, tmp_path: Path) -> None:
+    """Other matrix kernels and another thread count, as on another machine of a cluster."""
+    code = "from datagen.heads import head_info; print(head_info('open').sha256)"
+    other = {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "2", "FACTORPORTRAIT_CACHE": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[3],
+        env=os.environ | other,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == head.info.sha256
 
 
 def test_racing_writers_leave_one_whole_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +61,7 @@ def test_a_head_of_an_older_build_is_not_current(tmp_path: Path, monkeypatch: py
     assert store.head_folder("open") == folder
     record = json.loads((folder / "info.json").read_text())
     (folder / "info.json").write_text(json.dumps(record | {"build": -1}))
-    built = []
+    built: list[str] = []
     monkeypatch.setattr(store, "build_head", built.append)
     store.head_folder("open")
     assert built == ["open"]
@@ -55,6 +73,16 @@ def test_object_arrays_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     np.savez(tmp_path / "heads" / "bad" / "head.npz", x=np.array([object()], dtype=object))
     with pytest.raises(UserError, match="cannot be read"):
         store.read_arrays(store.head_folder("bad"))
+
+
+def test_a_head_loads_by_its_folder_too(head: HeadModel) -> None:
+    assert head_info(str(store.head_folder("open"))) == head.info
+
+
+def test_info_needs_no_torch(head: HeadModel) -> None:
+    code = "import sys, datagen.heads as h; h.head_info('open'); sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_missing_anny_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
