@@ -148,11 +148,11 @@ def _preview(arguments: argparse.Namespace) -> None:
 
 
 def _heads_list(arguments: argparse.Namespace) -> None:
-    from datagen.heads.store import heads_folder, list_heads, read_info
+    from datagen.heads.store import INFO_FILE, heads_folder, list_heads, read_info
 
     for name in list_heads():
         folder = heads_folder() / name
-        if not (folder / "info.json").is_file():
+        if not (folder / INFO_FILE).is_file():
             print(f"{name:16} not built yet: built on first use, or by factorportrait heads build {name}")
             continue
         head = read_info(folder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datagen.config import load_config
 from datagen.farm.driver import RunReport, generate
 from datagen.heads.model import head_info
+from datagen.heads.travel import pack_head
 from manifests.contact_sheet import write_corpus_sheet
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS
@@ -35,8 +36,6 @@ def generate_corpus(
 
     The same call resumes an interrupted run. Raises UserError for what the user can mend.
     """
-    if workers is not None and workers < 1:
-        raise UserError(f"--workers {workers}: give 1 or more")
     config = load_config(corpus, overrides)
     head = head_info(config.head)
     if config.identity.components > head.identity_size:
@@ -44,7 +43,14 @@ def generate_corpus(
             f"identity.components = {config.identity.components}: head {head.name!r} has {head.identity_size}; "
             f"set it to {head.identity_size} or less"
         )
-    report = generate(config, out, config_hash=config.content_hash(head), workers=workers, address=address)
+    report = generate(
+        config,
+        out,
+        config_hash=config.content_hash(head),
+        workers=workers,
+        address=address,
+        head=pack_head(config.head) if address else None,
+    )
     return Generated(
         report=report,
         shards=f"{report.out}/{SHARDS}",

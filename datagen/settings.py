@@ -91,9 +91,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save the file as UTF-8 YAML") from None
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); check its kind and permissions"
-        ) from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its kind and permissions") from None
     raw = parse_yaml(text, str(path))
     if raw is None:
         return {}
@@ -127,9 +125,7 @@ def validate(model: type[Model], raw: Any, source: str | Callable[[str], str]) -
         text = json.dumps(raw, default=str)  # dates and the like become the strings they were
     except (TypeError, ValueError, RecursionError) as error:
         problem = one_line(error)
-        raise UserError(
-            f"{named('')}: not plain settings ({problem}); use text keys, lists, numbers"
-        ) from None
+        raise UserError(f"{named('')}: not plain settings ({problem}); use text keys, lists, numbers") from None
     try:
         # JSON mode, because there strictness still lets a list be a tuple.
         return model.model_validate_json(text)

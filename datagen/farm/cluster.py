@@ -30,6 +30,10 @@ class Cluster:
     workers: int
     resources: dict[str, float]
 
+    def share(self, value: object) -> ray.ObjectRef:
+        """Put something where every worker can get it, once a machine."""
+        return ray.put(value)
+
     def alive_nodes(self) -> set[str]:
         return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 

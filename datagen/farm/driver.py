@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from datagen.farm.pool import Died, Done, Pool
 from datagen.farm.prepare import prepare, tidy
 from datagen.farm.progress import Reporter, Show
 from datagen.farm.worker import Assignment, Outcome, Verdict
+from datagen.heads.travel import PackedHead
 from manifests import runlog, spool
 from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, check_output
@@ -87,12 +89,14 @@ def generate(
     address: str | None = None,
     pipeline: str | type = "datagen.pipeline:Pipeline",
     settings: FarmSettings = FarmSettings(),
+    head: PackedHead | None = None,
 ) -> RunReport:
     """Make the corpus in the folder or URL `out`, or go on with it, or add clips to it.
 
     `config_hash` covers what shapes the clips, their number left out. `workers` is one a CPU of the cluster,
     or one a GPU, unless given; `address` is that of a Ray cluster, or None for this machine. `pipeline` is a
-    class of `ClipPipeline`, or ``module:Class``.
+    class of `ClipPipeline`, or ``module:Class``. `head` travels to the workers, which then need not have the
+    configuration's head in a cache of their own.
 
     Raises UserError for what a user can mend, with nothing damaged; Interrupted on Ctrl-C or SIGTERM. After
     either the same call goes on where this one stopped, as it does after any crash.
@@ -122,6 +126,8 @@ def generate(
             with storage.problems():
                 check_output(storage, corpus)
             with cluster.connect(address, workers, config.render.device) as farm, storage.lock():
+                if head is not None:
+                    assignment = dataclasses.replace(assignment, head=farm.share(head))
                 with storage.problems():
                     committed = prepare(storage, corpus)
                     run = _Run(storage, assignment, farm, settings, committed)

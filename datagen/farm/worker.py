@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Protocol
 import psutil
 import ray
 
+from datagen.heads.travel import unpack_head
 from manifests import spool
 from manifests.clip import Member
 from manifests.corpus import read_corpus
@@ -42,6 +44,8 @@ class Assignment:
     """``module:Class``; the worker imports it, the driver does not."""
     clips_per_worker: int
     worker_memory_bytes: int
+    head: ray.ObjectRef | None = None
+    """A PackedHead, for workers on machines that may not have it; None where they share the driver's cache."""
 
 
 class Verdict(Enum):
@@ -81,7 +85,7 @@ class Worker:
             self._check_output()
             module, name = self._given.pipeline.split(":")
             pipeline_type = getattr(importlib.import_module(module), name)
-            self._pipeline: ClipPipeline = pipeline_type(self._given.config_json)
+            self._pipeline: ClipPipeline = pipeline_type(self._config_json())
         except UserError as error:
             return node, Outcome(Verdict.RUN_FAILED, str(error))
         except (Exception, SystemExit) as error:
@@ -116,6 +120,12 @@ class Worker:
         except Exception as error:
             return Outcome(Verdict.RUN_FAILED, output_problem(error, self._given.out))
         return Outcome(Verdict.DONE)
+
+    def _config_json(self) -> str:
+        if self._given.head is None:
+            return self._given.config_json
+        folder = unpack_head(ray.get(self._given.head))
+        return json.dumps({**json.loads(self._given.config_json), "head": folder})
 
     def _check_output(self) -> None:
         try:

@@ -20,6 +20,16 @@ def smooth_curve(marks: Array, closed: bool, samples: int = 400) -> Array:
     return spline(np.linspace(0, length[-1], samples))
 
 
+FAR_M = 0.02
+"""Distances are told apart up to this one."""
+
+
+def nearest(points: Array, targets: Array) -> tuple[Array, Array]:
+    """Distance [N] of points [N, D] to the nearest of ``targets`` [M, D], at most FAR_M, and its index [N]."""
+    distance, index = cKDTree(targets).query(points, distance_upper_bound=FAR_M)
+    return np.minimum(distance, FAR_M), np.minimum(index, len(targets) - 1)
+
+
 def resample(polygon: Array, samples: int = 200) -> Array:
     """[samples, 2] points evenly along a closed polygon."""
     ring = np.concatenate([polygon, polygon[:1]])
@@ -29,10 +39,10 @@ def resample(polygon: Array, samples: int = 200) -> Array:
 
 
 def polygon_distance(points: Array, polygon: Array) -> Array:
-    """Signed distance of [N, 2] to a finely sampled closed polygon [M, 2], positive inside."""
-    distance = cKDTree(polygon).query(points)[0]
+    """Signed distance of [N, 2] to a finely sampled closed polygon [M, 2], positive inside, within FAR_M."""
+    distance, _ = nearest(points, polygon)
     inside = np.zeros(len(points), bool)
-    near = np.flatnonzero(distance < np.ptp(polygon, axis=0).max())
+    near = np.flatnonzero(((points >= polygon.min(axis=0)) & (points <= polygon.max(axis=0))).all(axis=1))
     x, y = points[near].T
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if y0 == y1:

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import ConvexHull
 
-from datagen.geometry.curves import polygon_distance, resample
+from datagen.geometry.curves import FAR_M, nearest, polygon_distance, resample
 
 Array = NDArray[Any]
-
-FAR_M = 0.02
-"""Distances below minus this are not told apart: well outside."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def ear_distance(points: Array, sideways: Array, face: HeadLayout) -> Array:
     core = (out > 0.006) & (np.abs(points[:, 0]) > breadth + 0.001)
     if not core.any():
         return np.full(len(points), -FAR_M)
-    flap = np.minimum(out - 0.003, 0.008 - cKDTree(points[core]).query(points)[0])
+    flap = np.minimum(out - 0.003, 0.008 - nearest(points, points[core])[0])
     hollow = np.full(len(points), -FAR_M)
     for side in (-1.0, 1.0):
         rim = points[core & (side * points[:, 0] > 0)][:, 1:]

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-from scipy.spatial import cKDTree
 
-from datagen.geometry.curves import fit_sphere, polygon_distance, smooth_curve, smooth_maximum
+from datagen.geometry.curves import fit_sphere, nearest, polygon_distance, smooth_curve, smooth_maximum
 from datagen.geometry.head_layout import HeadLayout, ear_distance
 from datagen.geometry.raster import vertex_normals
 from datagen.geometry.surface import Surface
@@ -78,7 +77,7 @@ def _lips(points: Array, marks: Array) -> Array:
     """Inside the smooth closed curve through landmarks 48-59, seen from the front, and not far behind it."""
     outline = smooth_curve(marks[48:60], closed=True)
     inside = polygon_distance(points[:, :2], outline[:, :2])
-    depth = cKDTree(outline[:, :2]).query(points[:, :2])[1]
+    depth = nearest(points[:, :2], outline[:, :2])[1]
     return np.minimum(inside, points[:, 2] - outline[depth, 2] + 0.008)
 
 
@@ -94,8 +93,8 @@ def _brows(points: Array, marks: Array, face: HeadLayout) -> Array:
         line = face.unroll(tail_first)
         line[3:, 1] = np.maximum(line[3:, 1], line[2, 1] - [0.0012, 0.003])
         curve = smooth_curve(line, closed=False)
-        distance, nearest = cKDTree(curve).query(flat)
-        along = nearest / (len(curve) - 1)
+        distance, index = nearest(flat, curve)
+        along = index / (len(curve) - 1)
         half_width = np.interp(along, [0.0, 0.35, 0.8, 1.0], [0.0009, 0.0025, 0.0034, 0.0029])
         same_side = points[:, 0] * tail_first[:, 0].mean() > 0
         best = np.maximum(best, np.where(same_side, half_width - distance, -FIELD_WIDTH_M))
@@ -154,7 +153,7 @@ def _scalp(points: Array, face: HeadLayout) -> Array:
     sample = np.linspace(0, 180, 721)
     line = np.stack([np.deg2rad(sample) * face.RADIUS, curve(sample)], axis=1)
     flat = face.unroll(points)
-    distance = cKDTree(line).query(flat)[0]
+    distance = nearest(flat, line)[0]
     return np.where(flat[:, 1] > curve(np.rad2deg(flat[:, 0] / face.RADIUS)), distance, -distance)
 
 

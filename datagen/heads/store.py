@@ -28,6 +28,7 @@ from manifests.errors import UserError
 
 Array = NDArray[Any]
 
+INFO_FILE, ARRAYS_FILE = "info.json", "head.npz"
 OPEN_HEADS = ("open", "open-body")
 _BUILD = 1
 """Raise it when the open heads change: a cached head of an older build is built anew."""
@@ -76,14 +77,14 @@ def build_head(name: str) -> HeadInfo:
 def head_folder(name_or_path: str) -> Path:
     """Folder of a head by name or path; builds an open head that is not cached."""
     given = Path(name_or_path)
-    if os.sep in name_or_path and (given / "info.json").is_file():
+    if os.sep in name_or_path and (given / INFO_FILE).is_file():
         return given
     check_name(name_or_path)
     folder = heads_folder() / name_or_path
     if name_or_path in OPEN_HEADS:
         if not _is_current(folder):
             build_head(name_or_path)
-    elif not (folder / "info.json").is_file():
+    elif not (folder / INFO_FILE).is_file():
         raise UserError(
             f"head '{name_or_path}': not in {heads_folder()}; known: {', '.join(list_heads())}; "
             f"bring it with: factorportrait heads import FILE --name {name_or_path}"
@@ -93,22 +94,22 @@ def head_folder(name_or_path: str) -> Path:
 
 def read_info(folder: Path) -> HeadInfo:
     try:
-        record = json.loads((folder / "info.json").read_text())
+        record = json.loads((folder / INFO_FILE).read_text())
         record.pop("build")
         record["expression_names"] = tuple(record["expression_names"])
         record["head_centre"] = tuple(record["head_centre"])
         return HeadInfo(**record)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"head: {folder / 'info.json'} cannot be read ({error}); remove {folder}") from error
+        raise UserError(f"head: {folder / INFO_FILE} cannot be read ({error}); remove {folder}") from error
 
 
 def read_arrays(folder: Path) -> dict[str, Array]:
     """All arrays of a stored head. Object arrays are refused, never unpickled."""
     try:
-        with np.load(folder / "head.npz", allow_pickle=False) as stored:
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"head: {folder / 'head.npz'} cannot be read ({error}); remove {folder}") from error
+        raise UserError(f"head: {folder / ARRAYS_FILE} cannot be read ({error}); remove {folder}") from error
 
 
 def save_head(
@@ -139,8 +140,8 @@ def save_head(
             expression_names=expression_names,
             head_centre=_head_centre(kind, arrays),
         )
-        (beside / "head.npz").write_bytes(data)
-        (beside / "info.json").write_text(json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1))
+        (beside / ARRAYS_FILE).write_bytes(data)
+        (beside / INFO_FILE).write_text(json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1))
         beside.chmod(0o755)
         _replace(beside, parent / name)
     finally:
@@ -166,7 +167,7 @@ def check_name(name: str) -> None:
 
 def _is_current(folder: Path) -> bool:
     try:
-        return json.loads((folder / "info.json").read_text())["build"] == _BUILD
+        return json.loads((folder / INFO_FILE).read_text())["build"] == _BUILD
     except (OSError, ValueError, KeyError):
         return False
 

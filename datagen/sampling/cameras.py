@@ -84,9 +84,7 @@ def sample_cameras(
     roll = np.radians(lerp(settings.roll_deg, rng(seed, "camera.roll", index).random((views, 1))))
     world_to_camera = look_at(aim + distance[..., None] * towards, aim, np.broadcast_to(roll, shape))
     width, height = size
-    intrinsics = np.broadcast_to(
-        intrinsics_from_focal(focal_mm, width, height, SENSOR_WIDTH_MM), (*shape, 3, 3)
-    )
+    intrinsics = np.broadcast_to(intrinsics_from_focal(focal_mm, width, height, SENSOR_WIDTH_MM), (*shape, 3, 3))
     cameras = Cameras(np.array(intrinsics, np.float64), world_to_camera, width, height)
     return CameraRig(cameras, path.yaw_deg, path.pitch_deg, distance, focal_mm, trajectory)
 
@@ -159,9 +157,7 @@ def _spiral(settings: CameraSettings, seed: int, index: int, views: int, times: 
     for name, span, most in zip(("yaw", "pitch"), spans, SPIRAL_DEG, strict=True):
         half = min((span[1] - span[0]) / 2, most)
         halves.append(half)
-        centres.append(
-            lerp((span[0] + half, span[1] - half), _spread(seed, f"camera.spiral.{name}", index, views))
-        )
+        centres.append(lerp((span[0] + half, span[1] - half), _spread(seed, f"camera.spiral.{name}", index, views)))
     begin, direction, speed = _start(settings, seed, index, views)
     turn = 2 * np.pi * begin[:, None] + direction * speed * times / max(*halves, 1e-9)
     swell = turn / 1.5 + 2 * np.pi * unit(seed, "camera.spiral", index)

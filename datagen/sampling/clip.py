@@ -40,9 +40,7 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
         performance = hold_still(config.motion, head, shape, seed, identity, config.frames)
     else:
         performance = sample_motion(config.motion, head, shape, seed, index, times)
-    rig = sample_cameras(
-        config.camera, head.head_centre, recipe, seed, index, config.views, times, config.resolution
-    )
+    rig = sample_cameras(config.camera, head.head_centre, recipe, seed, index, config.views, times, config.resolution)
     scene = sample_scene(config.templates[template].look, seed, index)
     spec = ClipSpec(
         format_version=FORMAT_VERSION,

@@ -22,9 +22,7 @@ HALF_EYE_DISTANCE_M = 0.0315
 FOCUS_M = (0.5, 3.0)
 
 
-def gaze_curve(
-    settings: MotionSettings, seed: int, index: int, times: Array, head: Array, ahead: Array
-) -> Array:
+def gaze_curve(settings: MotionSettings, seed: int, index: int, times: Array, head: Array, ahead: Array) -> Array:
     """Eye yaw and pitch in the head [T, 2] in degrees, before vergence.
 
     ``head`` [T, 2] is the head's yaw and pitch at ``times``. ``ahead`` [N + 1, 2] is where the head will
@@ -56,9 +54,7 @@ def fixation_times(seed: int, index: int, end_s: float) -> Array:
 def held_gaze(settings: MotionSettings, seed: int, identity: int) -> Array:
     """Eye yaw and pitch in the head [2] in degrees of an identity that holds still."""
     u = 2 * rng(seed, "motion.held.gaze", identity).random(2) - 1
-    return np.asarray(
-        0.7 * np.array([settings.eye_yaw_deg, settings.eye_pitch_deg]) * np.sign(u) * np.abs(u) ** 1.5
-    )
+    return np.asarray(0.7 * np.array([settings.eye_yaw_deg, settings.eye_pitch_deg]) * np.sign(u) * np.abs(u) ** 1.5)
 
 
 def left_and_right(settings: MotionSettings, gaze: Array, seed: int, index: int) -> tuple[Array, Array]:

@@ -12,9 +12,7 @@ from manifests.clip import AreaLight, Scene
 def sample_scene(template: RenderTemplate, seed: int, index: int) -> Scene:
     """The scene of one clip. Each value has its own stream, named after the light and the field."""
     mirrored = unit(seed, "light.mirror", index) < template.mirror_share
-    lights = tuple(
-        _area_light(light, name, mirrored, seed, index) for name, light in sorted(template.lights.items())
-    )
+    lights = tuple(_area_light(light, name, mirrored, seed, index) for name, light in sorted(template.lights.items()))
     world = template.world
     maps, colours = world.maps, template.background_colours
     return Scene(

@@ -73,8 +73,7 @@ def sample_motion(
     emotions = emotion_curves(settings, seed, index, times, known)
     # A talking mouth leaves emotions half the room.
     tracks = {
-        name: curve * (1 - 0.5 * talking) if name.startswith("mouth") else curve
-        for name, curve in emotions.items()
+        name: curve * (1 - 0.5 * talking) if name.startswith("mouth") else curve for name, curve in emotions.items()
     }
     jaw = np.maximum(jaw, tracks.pop(JAW, np.zeros(len(times))) * (1 - 0.5 * talking))
     for column, name in enumerate(NAMES):

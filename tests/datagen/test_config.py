@@ -78,9 +78,7 @@ PLAIN = {"seed", "recipes", "splits", "identity", "appearance", "motion", "camer
 
 
 def test_json_round_trip_needs_no_files(tmp_path: Path) -> None:
-    write(
-        tmp_path, "lights: {key: {azimuth_deg: [0, 1], elevation_deg: [2, 3], power_w: [4, 5]}}", "mine.yaml"
-    )
+    write(tmp_path, "lights: {key: {azimuth_deg: [0, 1], elevation_deg: [2, 3], power_w: [4, 5]}}", "mine.yaml")
     config = load_config(write(tmp_path, BASE + "templates: {mine.yaml: 1, quick: 2}"))
     text = config.to_json()
     (tmp_path / "mine.yaml").unlink()
@@ -129,9 +127,7 @@ def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_overrides_are_parsed_as_yaml() -> None:
-    config = load_config(
-        "demo", {"clips": "100", "camera.yaw_deg": "[-30, 30]", "recipes": "{phone: 1}", "fps": "3e1"}
-    )
+    config = load_config("demo", {"clips": "100", "camera.yaw_deg": "[-30, 30]", "recipes": "{phone: 1}", "fps": "3e1"})
     assert (config.clips, config.camera.yaw_deg, config.fps) == (100, (-30, 30), 30)
     assert dict(config.recipes.items()) == {"phone": 1, "studio": 0, "view_sweep": 0, "dynamic_sweep": 0}
     assert config.views == 2

@@ -114,9 +114,7 @@ def test_views_differ(name: str) -> None:
 
 def test_frame_rate_only_chooses_the_instants() -> None:
     for name in TRAJECTORIES:
-        slow, fast = (
-            shoot("dynamic_sweep", 3, fps=fps, seconds=2, trajectories=only(name)) for fps in (15, 30)
-        )
+        slow, fast = (shoot("dynamic_sweep", 3, fps=fps, seconds=2, trajectories=only(name)) for fps in (15, 30))
         assert np.allclose(slow.cameras.world_to_camera, fast.cameras.world_to_camera[:, ::2], atol=1e-12)
 
 
@@ -127,16 +125,12 @@ def test_heads_fill_their_share_of_the_picture(size: tuple[int, int]) -> None:
         crown_and_chin = np.array(CENTRE) + np.array([[0, 0.12, 0], [0, -0.12, 0]])
         upright = shoot("studio", index, size=size, seconds=0, head_share=(0.45, 0.6), distance_m=(0.35, 4.0),
                         pitch_deg=(0.0, 0.0), roll_deg=(0.0, 0.0))  # fmt: skip
-        pixels, depth = project(
-            crown_and_chin, upright.cameras.intrinsics[:, 0], upright.cameras.world_to_camera[:, 0]
-        )
+        pixels, depth = project(crown_and_chin, upright.cameras.intrinsics[:, 0], upright.cameras.world_to_camera[:, 0])
         share = np.abs(pixels[:, 0, 1] - pixels[:, 1, 1]) / size[1]
         assert (share > 0.44).all()
         assert (share < 0.62).all()
         assert (depth > 0).all()
-        middle, _ = project(
-            np.array([CENTRE]), rig.cameras.intrinsics[:, 0], rig.cameras.world_to_camera[:, 0]
-        )
+        middle, _ = project(np.array([CENTRE]), rig.cameras.intrinsics[:, 0], rig.cameras.world_to_camera[:, 0])
         assert (np.abs(middle[:, 0] - np.array(size) / 2) < 0.2 * max(size)).all()
 
 

@@ -33,9 +33,7 @@ def same(a: Any, b: Any) -> bool:
 def test_a_clip_depends_on_no_other_call(named_head: HeadInfo) -> None:
     config = load_config("demo")
     forward = [sample_clip(config, named_head, index) for index in range(8)]
-    backward = [
-        sample_clip(CorpusConfig.from_json(config.to_json()), named_head, i) for i in reversed(range(8))
-    ]
+    backward = [sample_clip(CorpusConfig.from_json(config.to_json()), named_head, i) for i in reversed(range(8))]
     for a, b in zip(forward, reversed(backward), strict=True):
         assert a.spec == b.spec
         assert same(a.motion, b.motion)
@@ -43,9 +41,7 @@ def test_a_clip_depends_on_no_other_call(named_head: HeadInfo) -> None:
 
 
 def test_camera_settings_leave_people_motion_and_light(named_head: HeadInfo) -> None:
-    changed = clips(
-        named_head, camera="{yaw_deg: [-30, 30], distance_m: [0.9, 1.0], focal_length_mm: [80, 80]}"
-    )
+    changed = clips(named_head, camera="{yaw_deg: [-30, 30], distance_m: [0.9, 1.0], focal_length_mm: [80, 80]}")
     for a, b in zip(clips(named_head), changed, strict=True):
         assert same(a.motion, b.motion)
         assert a.spec.scene == b.spec.scene

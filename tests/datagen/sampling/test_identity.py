@@ -58,9 +58,7 @@ def test_identities_take_turns() -> None:
 def test_each_split_gets_exactly_its_share(identities: int) -> None:
     config = corpus(identities=identities, splits="{train: 0.8, validation: 0.1, test: 0.1}")
     counts = Counter(split_of(config, identity) for identity in range(identities))
-    assert dict(counts) == {
-        name: count for name, count in split_counts(config.splits, identities).items() if count
-    }
+    assert dict(counts) == {name: count for name, count in split_counts(config.splits, identities).items() if count}
     if identities >= 3:
         assert len(counts) == 3
     if identities >= 10:
@@ -91,9 +89,7 @@ def test_shape_is_truncated_normal() -> None:
     assert shapes.shape == (200, 100)
     assert not shapes[:, 60:].any()
     assert np.abs(shapes).max() <= 1.6 + 1e-6
-    assert shapes[:, :60].std() == pytest.approx(
-        0.8 * 0.880, abs=0.02
-    )  # a normal cut at 2 has deviation 0.880
+    assert shapes[:, :60].std() == pytest.approx(0.8 * 0.880, abs=0.02)  # a normal cut at 2 has deviation 0.880
     assert abs(shapes[:, :60].mean()) < 0.03
 
 

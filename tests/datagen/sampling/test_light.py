@@ -38,15 +38,11 @@ def test_scenes_stay_in_their_template(name: str) -> None:
 
 
 def light(**ranges: tuple[float, float]) -> Light:
-    return Light(
-        **({"azimuth_deg": (30.0, 60.0), "elevation_deg": (0.0, 30.0), "power_w": (10.0, 20.0)} | ranges)
-    )
+    return Light(**({"azimuth_deg": (30.0, 60.0), "elevation_deg": (0.0, 30.0), "power_w": (10.0, 20.0)} | ranges))
 
 
 def test_mirroring_flips_every_light_in_its_share_of_the_clips() -> None:
-    template = RenderTemplate(
-        lights={"key": light(), "fill": light(azimuth_deg=(-50.0, -40.0))}, mirror_share=0.3
-    )
+    template = RenderTemplate(lights={"key": light(), "fill": light(azimuth_deg=(-50.0, -40.0))}, mirror_share=0.3)
     scenes = [sample_scene(template, 1, index) for index in range(1000)]
     mirrored = [scene.lights[1].position[0] < 0 for scene in scenes]
     assert np.mean(mirrored) == pytest.approx(0.3, abs=0.05)

@@ -126,9 +126,7 @@ def test_expression_is_bounded_smooth_and_possible(named_head: HeadInfo, index: 
 
 
 def test_most_faces_move(named_head: HeadInfo) -> None:
-    ranges = [
-        np.ptp(play(named_head, index, fps=15, seconds=1).motion.expression, axis=0) for index in range(20)
-    ]
+    ranges = [np.ptp(play(named_head, index, fps=15, seconds=1).motion.expression, axis=0) for index in range(20)]
     assert np.mean([np.sort(values)[-3] > 0.1 for values in ranges]) > 0.8
 
 
@@ -156,11 +154,7 @@ def test_every_blink_is_seen_shut_at_15_fps(named_head: HeadInfo) -> None:
         closure = play(named_head, index, fps=15, seconds=60).motion.expression[:, column]
         padded = np.concatenate([[0], closure > 0, [0]])
         edges = np.flatnonzero(np.diff(padded))
-        peaks = [
-            closure[a:b].max()
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-            if a > 0 and b < len(closure)
-        ]
+        peaks = [closure[a:b].max() for a, b in zip(edges[::2], edges[1::2], strict=True) if a > 0 and b < len(closure)]
         assert len(peaks) > 8
         assert min(peaks) > 0.98
 
@@ -189,9 +183,7 @@ def test_speech_has_syllables_and_pauses() -> None:
 
 
 @pytest.mark.parametrize("kind", ["named", "plain"])
-def test_frame_rate_and_length_only_choose_the_instants(
-    kind: str, named_head: HeadInfo, plain_head: HeadInfo
-) -> None:
+def test_frame_rate_and_length_only_choose_the_instants(kind: str, named_head: HeadInfo, plain_head: HeadInfo) -> None:
     head = named_head if kind == "named" else plain_head
     for index in range(5):
         slow, fast = (play(head, index, fps=fps, seconds=4).motion for fps in (15, 30))
@@ -222,14 +214,10 @@ def test_unnamed_components_are_smooth_noise(plain_head: HeadInfo) -> None:
     assert motion.neck.any()
 
 
-def test_still_motion_holds_one_expression_for_each_identity(
-    named_head: HeadInfo, plain_head: HeadInfo
-) -> None:
+def test_still_motion_holds_one_expression_for_each_identity(named_head: HeadInfo, plain_head: HeadInfo) -> None:
     for head in (named_head, plain_head):
         shape = np.zeros(head.identity_size, np.float32)
-        first, again, other = (
-            hold_still(SETTINGS, head, shape, 1, identity, 5).motion for identity in (0, 0, 1)
-        )
+        first, again, other = (hold_still(SETTINGS, head, shape, 1, identity, 5).motion for identity in (0, 0, 1))
         for name in CURVES:
             curve = getattr(first, name)
             assert curve.shape[0] == 5
