@@ -45,10 +45,8 @@ def main() -> None:
             print(f"clip {index + 1:4d}: {resident[-1]:7.1f} MiB", flush=True)
     settled = np.asarray(resident[max(1, options.clips // 10) :])
     middle = np.median(settled)
-    print(
-        f"{options.clips} clips: median {middle:.1f} MiB, lowest {settled.min() - middle:+.1f},"
-        f" highest {settled.max() - middle:+.1f} ({100 * (settled.max() - settled.min()) / middle / 2:.1f} % either way)"
-    )
+    low, high = (100 * (extreme / middle - 1) for extreme in (settled.min(), settled.max()))
+    print(f"{options.clips} clips: median {middle:.1f} MiB, lowest {low:+.1f} %, highest {high:+.1f} %")
 
 
 if __name__ == "__main__":

@@ -2,22 +2,30 @@
 
     python -m benchmarks.render [--size 256] [--samples 16] [--frames 9] [--views 2] [--styles bald,short,bob]
 
-One person a hair style, in one process with one render thread. Path tracing is what Cycles counts itself,
-less the denoiser, whose share is the difference to the same frames rendered without it. The rest: bringing
-each frame to Blender (positions, acceleration structure, its output file), developing the picture, labels and
-video encoding, and, spread over the frames, what is done once a clip (sampling, posing, hair, shaders).
+One person a hair style, in one process with one render thread. Columns, in milliseconds a picture:
+
+- tracing: Cycles' own count of path tracing, less the denoiser;
+- denoiser: the difference between a picture of one sample with it and without;
+- scene: bringing people and frames to Blender and pictures back: skin and hair (once a clip), positions,
+  acceleration structures, the render's file, view transform;
+- labels: labels and video encoding (depth, normals and segmentation switched on);
+- posing: shape and motion to vertices (once a clip).
+
+Outside is the share of all but tracing.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from datagen.blender.renderer import ClipRenderer
+from datagen.blender.studio import Studio
 from datagen.config import load_config
 from datagen.encode import ClipEncoder
-from datagen.geometry.posed import pose_clip
+from datagen.geometry.posed import PosedClip, pose_clip
 from datagen.geometry.surface import make_surface
 from datagen.heads import HeadModel, load_head
 from datagen.sampling.clip import sample_clip
@@ -26,23 +34,17 @@ from manifests.clip import Clip, RenderSettings
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds for one clip, all frames and views."""
+    """Seconds a picture."""
 
-    pictures: int
+    tracing: float
+    denoiser: float
+    scene: float
+    labels: float
     posing: float
-    rendering: float
-    encoding: float
-    cycles: float
-    denoising: float
 
     @property
     def total(self) -> float:
-        return self.posing + self.rendering + self.encoding
-
-    @property
-    def outside(self) -> float:
-        """All but path tracing and denoising."""
-        return self.total - self.cycles
+        return self.tracing + self.denoiser + self.scene + self.labels + self.posing
 
 
 def main() -> None:
@@ -52,51 +54,61 @@ def main() -> None:
     parser.add_argument("--styles", default="bald,short,bob")
     options = parser.parse_args()
     head = load_head("open")
-    settings = RenderSettings(samples=options.samples)
-    renderer, without = ClipRenderer(settings), ClipRenderer(replace(settings, denoiser="none"))
+    renderer = ClipRenderer(RenderSettings(samples=options.samples))
     print(f"{options.size} x {options.size}, {options.samples} samples, {options.frames} frames, {options.views} views")
-    print(
-        f"{'hair':8}{'frames/s':>10}{'tracing':>10}{'denoiser':>10}{'render':>10}{'labels':>10}{'posing':>10}{'outside':>10}"
-    )
-    print(f"{'':8}{'per core':>10}" + f"{'ms':>10}" * 5 + f"{'%':>10}")
+    names = ("tracing", "denoiser", "scene", "labels", "posing")
+    print(f"{'hair':8}{'frames/s/core':>14}" + "".join(f"{name + ' ms':>13}" for name in names) + f"{'outside %':>11}")
     for style in options.styles.split(","):
-        clip = _clip(head, style, options)
-        cost = _measure(renderer, without, head, clip)
-        each = 1000 / cost.pictures
-        print(
-            f"{style:8}{cost.pictures / cost.total:10.2f}{(cost.cycles - cost.denoising) * each:10.0f}"
-            f"{cost.denoising * each:10.0f}{(cost.rendering - cost.cycles) * each:10.1f}"
-            f"{cost.encoding * each:10.1f}{cost.posing * each:10.1f}"
-            f"{100 * (cost.outside + cost.denoising) / cost.total:10.1f}",
-            flush=True,
-        )
+        cost = _measure(renderer, head, _clip(head, style, options))
+        columns = "".join(f"{1000 * getattr(cost, name):13.1f}" for name in names)
+        outside = 100 * (1 - cost.tracing / cost.total)
+        print(f"{style:8}{1 / cost.total:14.2f}{columns}{outside:11.1f}", flush=True)
 
 
-def _measure(renderer: ClipRenderer, without: ClipRenderer, head: HeadModel, clip: Clip) -> Cost:
+def _measure(renderer: ClipRenderer, head: HeadModel, clip: Clip) -> Cost:
     surface = make_surface(head, clip.spec.render.subdivision)
     start = time.perf_counter()
     posed = pose_clip(clip, head, surface)
-    posing = time.perf_counter() - start
+    posed_at = time.perf_counter()
+    denoiser = _denoiser_cost(renderer.studio, clip, posed)
     encoder = ClipEncoder(clip, posed)
-    rendering = encoding = 0.0
-    traced, pictures = renderer.path_tracing_s, 0
-    before = time.perf_counter()
+    traced, labels, pictures = renderer.path_tracing_s, 0.0, 0
+    begun = time.perf_counter()
     for picture in renderer.frames(clip, posed):
-        between = time.perf_counter()
-        encoder.add(picture)
-        after = time.perf_counter()
-        rendering, encoding, pictures = rendering + between - before, encoding + after - between, pictures + 1
-        before = after
-    rendering += time.perf_counter() - before
-    before = time.perf_counter()
-    encoder.finish()
-    encoding += time.perf_counter() - before
-    traced = renderer.path_tracing_s - traced
-    plain = without.path_tracing_s
-    for _ in without.frames(clip, posed):
-        pass
-    plain = without.path_tracing_s - plain
-    return Cost(pictures, posing, rendering, encoding, traced, max(traced - plain, 0.0))
+        labels += _timed(lambda picture=picture: encoder.add(picture))
+        pictures += 1
+    labels += _timed(encoder.finish)
+    wall, cycles = time.perf_counter() - begun, renderer.path_tracing_s - traced
+    return Cost(
+        tracing=cycles / pictures - denoiser,
+        denoiser=denoiser,
+        scene=(wall - cycles - labels) / pictures,
+        labels=labels / pictures,
+        posing=(posed_at - start) / pictures,
+    )
+
+
+def _denoiser_cost(studio: Studio, clip: Clip, posed: PosedClip, repeats: int = 5) -> float:
+    """Seconds a picture: the fastest of a few with the denoiser, less the fastest of a few without."""
+    cycles, camera = studio.scene.cycles, (clip.cameras.intrinsics[0, 0], clip.cameras.world_to_camera[0, 0])
+    samples = cycles.samples
+    studio.open(clip, posed)
+    studio.pose(0)
+    cycles.samples = 1
+    fastest = {}
+    for denoise in (True, False):
+        cycles.use_denoising = denoise
+        studio.shoot(*camera, 0)
+        fastest[denoise] = min(_timed(lambda: studio.shoot(*camera, 0)) for _ in range(repeats))
+    cycles.samples, cycles.use_denoising = samples, True
+    studio.clear()
+    return max(fastest[True] - fastest[False], 0.0)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def _clip(head: HeadModel, style: str, options: argparse.Namespace) -> Clip:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,18 @@ from manifests.storage import Storage
 TESTS = Path(__file__).parent
 CONFIG = TESTS / "corpus.yaml"
 
-Start = Callable[..., "subprocess.Popen[str]"]
 
-
-def start_generate(out: Path, *options: str) -> subprocess.Popen[str]:
+def start_generate(out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """`factorportrait generate` on the tests' configuration, as a process of its own."""
     command = [sys.executable, "-m", "factorportrait", "generate", str(CONFIG), "--out", str(out), *options]
-    return subprocess.Popen(command, cwd=TESTS.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=TESTS.parent,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:

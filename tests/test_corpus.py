@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 import webdataset as wds
+from ray.cluster_utils import Cluster
 
+from datagen.heads.store import heads_folder
 from manifests.conventions import RECIPES
 from tests.conftest import Generated, data_hashes, finish, start_generate
 
@@ -34,6 +39,26 @@ def test_a_killed_worker_and_then_a_killed_driver_leave_no_trace(corpus: Generat
     assert not any(out.glob("manifest/*.parquet"))
     finish(start_generate(out, "--workers", "2"))
     assert data_hashes(out) == data_hashes(corpus.out)
+
+
+def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
+    corpus: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nodes have no head in their caches: the driver's travels to them."""
+    out, nodes_cache = tmp_path / "out", tmp_path / "cache"
+    drivers_cache = str(heads_folder().parent)
+    monkeypatch.setenv("FACTORPORTRAIT_CACHE", str(nodes_cache))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        leaving = cluster.add_node(num_cpus=1)
+        run = start_generate(out, "--address", cluster.address, FACTORPORTRAIT_CACHE=drivers_cache)
+        _wait_for(run, lambda: any(out.glob("spool/*/*.tar")))
+        cluster.remove_node(leaving)
+        finish(run)
+    finally:
+        cluster.shutdown()
+    assert data_hashes(out) == data_hashes(corpus.out)
+    assert [path.name for path in (nodes_cache / "heads").iterdir()] == [".by-hash"]
 
 
 def test_more_clips_leave_the_earlier_ones_as_they_were(corpus: Generated, tmp_path: Path) -> None:
@@ -92,25 +117,18 @@ def test_a_sample_holds_what_the_format_says(corpus: Generated) -> None:
             assert arrays["rgb"].std() > 10
 
 
-def _wait_for(run: subprocess.Popen[str], done: object) -> None:
+def _wait_for(run: subprocess.Popen[str], done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not done():  # type: ignore[operator]
+    while not done():
         assert run.poll() is None, run.communicate()[1]
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(POLL_S)
 
 
 def _rendering(run: subprocess.Popen[str]) -> psutil.Process | None:
-    """The worker process that has a clip in its hands, as Ray names it."""
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or [""]
-        if words[0].startswith("ray::Worker.render") and _descends_from_session_of(process, run):
-            return process
+    """The run's worker process that has a clip in its hands, as Ray names it."""
+    for process in psutil.Process(run.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "".join(process.cmdline()).startswith("ray::Worker.render"):
+                return process
     return None
-
-
-def _descends_from_session_of(process: psutil.Process, run: subprocess.Popen[str]) -> bool:
-    try:
-        return any(parent.pid == run.pid for parent in process.parents())
-    except psutil.NoSuchProcess:
-        return False

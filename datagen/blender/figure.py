@@ -21,6 +21,10 @@ Array = NDArray[Any]
 _SLOT = np.array([0, 1, 1, 2, 3])
 """Material slot of each of ``manifests.conventions.PARTS``."""
 
+_INSIDE_THE_NECK = np.diag([1e-3, 1e-3, 1e-3, 1.0])
+"""Where hair's twin hides, a fifth of a millimetre small. Cycles bakes the transform of curves that one object
+uses into their acceleration structure and rebuilds it when they move; of curves that two use it does not."""
+
 
 class Figure:
     """Built once a clip. ``blocks`` lists every data block it made, for removal."""
@@ -47,8 +51,10 @@ class Figure:
             material = hair_material(bpy, appearance)
             curves = hair_curves(bpy, strands, material)
             self._hair = bpy.data.objects.new("hair", curves)
+            self._twin = bpy.data.objects.new("hair twin", curves)
             collection.objects.link(self._hair)
-            self.blocks += [self._hair, curves, material]
+            collection.objects.link(self._twin)
+            self.blocks += [self._hair, self._twin, curves, material]
 
     def pose(self, frame: int) -> None:
         """Take the shape of one frame. A frame like the last one costs Blender nothing."""
@@ -58,6 +64,7 @@ class Figure:
             self._mesh.update()
         if self._hair is not None and (self._shown is None or not np.array_equal(head[frame], head[self._shown])):
             set_transform(self._hair, head[frame])
+            set_transform(self._twin, head[frame] @ _INSIDE_THE_NECK)
         self._shown = frame
 
 
