@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from datagen.geometry.labels import Labeller
 from datagen.geometry.posed import PosedClip
+from manifests.arrays import npz_bytes
 from manifests.clip import Clip, Member
 from manifests.conventions import LANDMARK_COUNT
 from manifests.decode import DEPTH_STEP_M, FLOW_STEP_PX, NORMAL_SCALE, UV_SCALE
@@ -99,19 +99,6 @@ def canonical_json(value: Any) -> bytes:
     """Equal values give equal bytes: sorted keys, no spaces, shortest exact floats, UTF-8."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
-
-
-def npz_bytes(arrays: dict[str, Array]) -> bytes:
-    """An npz file without dates and uncompressed, so that its bytes follow from the arrays alone."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(entry, content.getvalue())
-    return out.getvalue()
 
 
 def pack_normals(normals: Array) -> Array:

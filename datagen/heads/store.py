@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.arrays import npz_bytes
 from manifests.clip import HeadInfo
 from manifests.errors import UserError
 
@@ -147,17 +147,6 @@ def save_head(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return info
-
-
-def npz_bytes(arrays: dict[str, Array]) -> bytes:
-    """An uncompressed npz without times: equal arrays give equal bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for key in sorted(arrays):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(arrays[key]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), member.getvalue())
-    return buffer.getvalue()
 
 
 def check_name(name: str) -> None:

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from datagen.encode import ClipEncoder, npz_bytes, pack_depth, pack_flow, pack_normals, pack_uv
+from datagen.encode import ClipEncoder, pack_depth, pack_flow, pack_normals, pack_uv
 from datagen.geometry.labels import Labeller, ViewLabels
+from manifests.arrays import npz_bytes
 from manifests.clip import Member
 from manifests.conventions import VIEW_LABELS
 from manifests.decode import MAX_BYTES, decode

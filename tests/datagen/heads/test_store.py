@@ -16,11 +16,12 @@ import pytest
 from datagen.heads import HeadModel, head_info, store
 from datagen.heads.figure import Figure
 from datagen.heads.open_head import open_head_arrays
+from manifests.arrays import npz_bytes
 from manifests.errors import UserError
 
 
 def test_builds_are_byte_identical(head: HeadModel, figure: Figure) -> None:
-    again = store.npz_bytes(open_head_arrays(figure))
+    again = npz_bytes(open_head_arrays(figure))
     stored = (store.head_folder("open") / "head.npz").read_bytes()
     assert hashlib.sha256(again).hexdigest() == head.info.sha256 == hashlib.sha256(stored).hexdigest()
 
