@@ -46,12 +46,12 @@ def skin_colour(melanin: Array, blood: Array) -> Array:
 
 def melanin_fraction(level: float) -> float:
     """Appearance.melanin in [0, 1] -> volume fraction, even steps for the eye (geometric)."""
-    return float(0.013 * (0.40 / 0.013) ** level)
+    return float(0.018 * (0.40 / 0.018) ** level)
 
 
 def blood_fraction(level: float) -> float:
     """Appearance.haemoglobin in [0, 1] -> volume fraction of blood."""
-    return float(0.006 * (0.04 / 0.006) ** level)
+    return float(0.012 * (0.05 / 0.012) ** level)
 
 
 def _reflectance(melanin: Array, blood: Array) -> Array:

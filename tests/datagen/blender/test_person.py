@@ -24,7 +24,7 @@ def test_more_melanin_is_darker_and_more_blood_redder() -> None:
     assert np.all(np.diff(by_blood[:, 0] / by_blood[:, 1]) > 0)
     red, green, blue = by_melanin.T
     assert np.all((red > green) & (green > blue))
-    assert by_melanin[0, 1] > 0.35
+    assert by_melanin[0, 1] > 0.28
     assert by_melanin[-1, 1] < 0.09
 
 
