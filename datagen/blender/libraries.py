@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -33,18 +36,13 @@ PACKAGES = {
 _SHARED_OBJECT = re.compile(r"(lib[\w+-]+\.so[.\d]*)(?: => not found|: cannot open shared object file)")
 
 
-@functools.cache
-def load_bpy() -> ModuleType:
-    """The ``bpy`` module, with factory settings whatever the user's own are.
+def load_bpy(threads: int = 1) -> ModuleType:
+    """The ``bpy`` module, with factory settings whatever the user's own are; ``threads`` is what it may use.
 
     Raises UserError when it is absent or a shared library is missing.
     """
-    try:
-        bpy = importlib.import_module("bpy")
-    except ImportError as error:
-        raise UserError(explain(error, _linked())) from error
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    return bpy
+    with _cores(threads):
+        return _import_bpy()
 
 
 def explain(error: ImportError, linked: str = "") -> str:
@@ -68,3 +66,31 @@ def _linked() -> str:
         return subprocess.run(["ldd", spec.origin], capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
+
+
+@functools.cache
+def _import_bpy() -> ModuleType:
+    try:
+        bpy = importlib.import_module("bpy")
+    except ImportError as error:
+        raise UserError(explain(error, _linked())) from error
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return bpy
+
+
+@contextlib.contextmanager
+def _cores(count: int) -> Iterator[None]:
+    """Let this process see only so many cores for a while.
+
+    When Blender is imported it makes a TBB thread for every core it sees, whatever number of threads it is
+    told to render with later, and those that are left over spin all the time another renders.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

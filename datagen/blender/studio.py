@@ -32,7 +32,7 @@ class Studio:
 
     def __init__(self, settings: RenderSettings, threads: int = 1) -> None:
         """Raises UserError when Blender, or the device asked for, is not there."""
-        self.bpy = load_bpy()
+        self.bpy = load_bpy(threads)
         self.film = Film()
         self.scene = self.bpy.data.scenes.new("studio")
         self._figure: Figure | None = None
