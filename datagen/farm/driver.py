@@ -10,7 +10,7 @@ from typing import Protocol
 from datagen.farm import cluster, progress
 from datagen.farm.attempts import Attempts
 from datagen.farm.cluster import Cluster
-from datagen.farm.interrupt import Interrupted, stop_on_signals
+from datagen.farm.interrupt import Interrupted, Stop, stop_on_signals
 from datagen.farm.plan import Assemble, Plan, Render
 from datagen.farm.pool import Died, Done, Pool
 from datagen.farm.prepare import prepare, tidy
@@ -122,7 +122,7 @@ def generate(
         worker_memory_bytes=int(settings.worker_memory_gb * 1e9),
     )
     try:
-        with stop_on_signals():
+        with stop_on_signals() as stop:
             with storage.problems():
                 check_output(storage, corpus)
             with cluster.connect(address, workers, config.render.device) as farm, storage.lock():
@@ -131,7 +131,7 @@ def generate(
                 with storage.problems():
                     committed = prepare(storage, corpus)
                     run = _Run(storage, assignment, farm, settings, committed)
-                return run.run()
+                return run.run(stop)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; the same command goes on with {storage.url}") from None
 
@@ -158,11 +158,11 @@ class _Run:
         self._rendered = 0
         self._ever_rendered = any(committed)
 
-    def run(self) -> RunReport:
+    def run(self, stop: Stop) -> RunReport:
         state = runlog.FAILED
         try:
-            with progress.display() as show:
-                self._work(show)
+            with progress.display() as show, stop.at_checks_only():
+                self._work(show, stop)
             with self._storage.problems():
                 compact(self._storage, self._layout)
                 self._storage.delete_folder(SPOOL)
@@ -184,8 +184,9 @@ class _Run:
             failures=record.failures,
         )
 
-    def _work(self, show: Show) -> None:
+    def _work(self, show: Show, stop: Stop) -> None:
         while not self._plan.finished:
+            stop.check()
             self._pool.hire(self._plan.left)
             self._hand_out()
             for event in self._pool.wait(_WAIT_S):
@@ -252,7 +253,8 @@ class _Run:
         """When nothing has ever come out, the fault lies with the machine or the configuration: leave no
         corpus of nothing but quarantined clips behind."""
         given_up = self._reporter.record.quarantined
-        if self._ever_rendered or given_up < max(_HOPELESS, 2 * self._farm.workers):
+        enough = min(max(_HOPELESS, 2 * self._farm.workers), self._layout.clips)
+        if self._ever_rendered or given_up < enough:
             return
         self._pool.close()
         for folder in (MANIFEST, SHARDS, SPOOL):
