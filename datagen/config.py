@@ -133,7 +133,7 @@ class AppearanceSettings(Settings):
     hair_lengths: HairLengths = HairLengths()
     grey_share: Share = 0.12
     """Share of the identities whose hair has gone partly or wholly grey."""
-    neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.06, 0.0)
+    neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.075, -0.045)
     """Height of the collar above (+) or below (-) the neck joint."""
 
 
