@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from manifests.errors import UserError
 
@@ -37,10 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="factorportrait", description="Synthetic multi-view head video: generate, watch, look at."
-    )
+    parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, watch, look at.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     generate = commands.add_parser(
@@ -128,7 +134,8 @@ def _generate(arguments: argparse.Namespace) -> None:
     )
     report = made.report
     given_up = f", {report.quarantined} given up (see status)" if report.quarantined else ""
-    print(f"{report.clips} clips in {report.shards} shards, {report.rendered} rendered in this run{given_up}")
+    shards = "1 shard" if report.shards == 1 else f"{report.shards} shards"
+    print(f"{report.clips} clips in {shards}, {report.rendered} rendered in this run{given_up}")
     print(f"shards         {made.shards}")
     print(f"manifest       {made.manifest}")
     print(f"contact sheet  {made.contact_sheet or 'none: no clip to show'}")

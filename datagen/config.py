@@ -35,6 +35,9 @@ from manifests.errors import UserError
 CORPORA = Path(__file__).parent / "corpora"
 """Folder of the configurations that come with the project."""
 
+DEPTH_REACH_M = 5.5
+"""Cameras this far away still see all of a person, shoulders and sway, within the stored range of depth."""
+
 Weight = Annotated[float, within(0, 1_000_000)]
 Share = Annotated[float, within(0, 1)]
 Label = Literal["depth", "normals", "segmentation", "uv", "flow"]
@@ -87,9 +90,9 @@ class Recipes(Weights):
 class Splits(Weights):
     """Shares of the identities. No identity is in two splits."""
 
-    train: Weight = 0.8
-    validation: Weight = 0.1
-    test: Weight = 0.1
+    train: Weight = 0.0
+    validation: Weight = 0.0
+    test: Weight = 0.0
 
 
 class IdentitySettings(Settings):
@@ -262,7 +265,7 @@ class CorpusConfig(Settings):
     recipes: Recipes = Recipes(phone=1, studio=1, view_sweep=1, dynamic_sweep=1)
     templates: dict[str, WeightedTemplate]
     """Render templates. A file gives {name or path: weight}; loading puts the template's content here."""
-    splits: Splits = Splits()
+    splits: Splits = Splits(train=0.8, validation=0.1, test=0.1)
     labels: Annotated[tuple[Label, ...], AfterValidator(_no_repeats)] = ()
     """Labels of each view beyond colour, alpha and pose normals."""
     identity: IdentitySettings = IdentitySettings()
@@ -277,6 +280,24 @@ class CorpusConfig(Settings):
         if not sum(weights.values()) > 0:
             raise ValueError(f"templates = {show(weights)}: needs at least one weight above 0")
         return self
+
+    @model_validator(mode="after")
+    def _depth_in_reach(self) -> CorpusConfig:
+        farthest = self.camera.distance_m[1]
+        if "depth" in self.labels and farthest > DEPTH_REACH_M:
+            raise ValueError(
+                f"camera.distance_m = {show(self.camera.distance_m)}: depth is stored to 6.5 m; "
+                f"stay below {DEPTH_REACH_M:g}, or leave depth out of labels"
+            )
+        return self
+
+    def check_head(self, head: HeadInfo) -> None:
+        """Raises UserError if the configuration asks for more than the head has."""
+        if self.identity.components > head.identity_size:
+            raise UserError(
+                f"identity.components = {self.identity.components}: head {head.name!r} has {head.identity_size}; "
+                f"set it to {head.identity_size} or less"
+            )
 
     def content_hash(self, head: HeadInfo) -> str:
         """SHA-256 (hex) of all that shapes a clip: this without ``clips``, and the head file's hash.

@@ -112,7 +112,7 @@ def pack_depth(depth: Array) -> Array:
     if stored.max(initial=0) > 65535:
         raise UserError(
             f"depth: {depth.max():.2f} m does not fit 16 bits of {1000 * DEPTH_STEP_M:g} mm; "
-            "bring cameras.distance_m below 6 or leave depth out of labels"
+            "bring camera.distance_m below 6 or leave depth out of labels"
         )
     return stored.astype(np.uint16)
 

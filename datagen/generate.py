@@ -9,8 +9,8 @@ from datagen.config import load_config
 from datagen.farm.driver import RunReport, generate
 from datagen.heads.model import head_info
 from datagen.heads.travel import pack_head
+from datagen.sampling.clip import software_versions
 from manifests.contact_sheet import write_corpus_sheet
-from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS
 
 
@@ -38,17 +38,14 @@ def generate_corpus(
     """
     config = load_config(corpus, overrides)
     head = head_info(config.head)
-    if config.identity.components > head.identity_size:
-        raise UserError(
-            f"identity.components = {config.identity.components}: head {head.name!r} has {head.identity_size}; "
-            f"set it to {head.identity_size} or less"
-        )
+    config.check_head(head)
     report = generate(
         config,
         out,
         config_hash=config.content_hash(head),
         workers=workers,
         address=address,
+        software=software_versions(),
         head=pack_head(config.head) if address else None,
     )
     return Generated(

@@ -71,14 +71,18 @@ def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.
 
 
 def write_corpus_sheet(out: str) -> str | None:
-    """Draw the corpus sheet into the corpus folder. Returns where it lies, or None if there is no clip."""
+    """Draw the corpus sheet into the corpus folder. Returns where it lies, or None if there is no clip.
+
+    Raises UserError if the folder cannot be read or written.
+    """
     storage = Storage(out)
-    image = corpus_sheet(storage)
-    if image is None:
-        return None
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    storage.write(CONTACT_SHEET, data.getvalue())
+    with storage.problems():
+        image = corpus_sheet(storage)
+        if image is None:
+            return None
+        data = io.BytesIO()
+        image.save(data, "PNG")
+        storage.write(CONTACT_SHEET, data.getvalue())
     return f"{storage.url}/{CONTACT_SHEET}"
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from manifests.conventions import FORMAT_VERSION
 from manifests.errors import UserError
 from manifests.layout import CORPUS_FILE, Layout
 from manifests.storage import Storage
+
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+"""It becomes part of paths."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Corpus:
     """Over the resolved configuration without its number of clips, and over the files it names."""
     config: dict[str, Any]
     """The resolved configuration."""
+    software: dict[str, str] = field(default_factory=dict)
+    """Version of each distribution that shapes the clips' bytes."""
 
     @property
     def layout(self) -> Layout:
@@ -51,7 +59,9 @@ def read_corpus(storage: Storage) -> Corpus:
         sound = (
             all(type(number) is int and number > 0 for number in numbers)
             and all(type(text) is str for text in texts)
+            and _NAME.fullmatch(corpus.name) is not None
             and isinstance(corpus.config, dict)
+            and isinstance(corpus.software, dict)
         )
     except (ValueError, TypeError):
         sound = False
@@ -90,12 +100,28 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
             f"output {storage.url} holds a corpus of another configuration "
             f"({_difference(found.config, wanted.config)}); choose another --out"
         )
+    for name in sorted(found.software | wanted.software):
+        there, here = found.software.get(name, "absent"), wanted.software.get(name, "absent")
+        if there != here:
+            raise UserError(
+                f"output {storage.url} was begun with {name} {there}, here is {here}: clips would differ; "
+                f"install {name} {there}, or choose another --out"
+            )
     if found.clips > wanted.clips:
         raise UserError(
             f"clips: {wanted.clips} is fewer than the {found.clips} that {storage.url} holds; "
             f"set clips to {found.clips} or more, or choose another --out"
         )
     return found
+
+
+@functools.cache
+def installed_version(name: str) -> str:
+    """Version of an installed distribution, or ``absent``."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], most: int = 3) -> str:

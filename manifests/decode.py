@@ -73,8 +73,10 @@ def read_arrays(name: str, data: bytes, max_bytes: int = MAX_BYTES) -> dict[str,
             if size > max_bytes:
                 raise _too_large(name, size, max_bytes)
             return {entry.filename.removesuffix(".npy"): _read_array(archive, entry) for entry in entries}
-    except (ValueError, EOFError, OSError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        raise _damaged(name, str(error)) from error
+    except UserError:
+        raise
+    except Exception as error:  # decompressors and numpy, which parses headers as Python, raise nearly anything
+        raise _damaged(name, f"{type(error).__name__}: {error}") from error
 
 
 def read_frames(name: str, data: bytes, start: int = 0, stop: int | None = None, max_bytes: int = MAX_BYTES) -> Array:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.errors import UserError
 from manifests.layout import MANIFEST, Layout, ManifestFile, compacted_path, parse_manifest_name, part_path
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row, table_writer, write_rows
 
 SHARDS_PER_FILE = 1000
+ROWS_PER_GROUP = 10_000
 
 
 def read_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> pa.Table:
@@ -26,7 +29,7 @@ def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> I
     storage = out if isinstance(out, Storage) else Storage(out)
     wanted = list(columns) if columns is not None else SCHEMA.names
     for item in manifest_files(storage):
-        with storage.open(item.path) as file, pq.ParquetFile(file) as table:
+        with _damage_named(storage, item.path), storage.open(item.path) as file, pq.ParquetFile(file) as table:
             for batch in table.iter_batches(columns=wanted):
                 yield batch.select(wanted)
 
@@ -55,13 +58,12 @@ def write_part(storage: Storage, shard: int, rows: Sequence[Row]) -> None:
 
 def read_part(storage: Storage, shard: int) -> list[Row]:
     """Raises FileNotFoundError if the shard has no part of its own."""
-    with storage.open(part_path(shard)) as file:
-        rows: list[Row] = pq.read_table(file, schema=SCHEMA).to_pylist()
+    rows: list[Row] = _read_file(storage, part_path(shard)).to_pylist()
     return rows
 
 
 def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_FILE) -> None:
-    """Put the parts of a finished corpus into files of `shards_per_file` shards, one row group a shard.
+    """Put parts, wherever a whole group of them is there, into files of `shards_per_file` shards.
 
     A last shard that is not full keeps its part: a larger corpus will open it again. A file is in its place
     before what it replaces goes, and what comes out does not depend on how often this was interrupted.
@@ -98,8 +100,24 @@ def _without_overlap(items: Sequence[ManifestFile]) -> list[ManifestFile]:
 
 
 def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> None:
+    rows = pa.concat_tables([_read_file(storage, item.path) for item in sources])
     with storage.stream(target) as sink, table_writer(sink) as writer:
-        for item in sources:
-            with storage.open(item.path) as file, pq.ParquetFile(file) as table:
-                for group in range(table.num_row_groups):
-                    writer.write_table(table.read_row_group(group))
+        for start in range(0, len(rows), ROWS_PER_GROUP):
+            writer.write_table(rows.slice(start, ROWS_PER_GROUP).combine_chunks())
+
+
+def _read_file(storage: Storage, path: str) -> pa.Table:
+    with _damage_named(storage, path), storage.open(path) as file:
+        return pq.read_table(file, schema=SCHEMA)
+
+
+@contextlib.contextmanager
+def _damage_named(storage: Storage, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(
+            f"{storage.url}/{path} is damaged ({reason}): put back a good copy, or delete it "
+            "and run generate again to have its shards made anew"
+        ) from error

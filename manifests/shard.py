@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import IO
 
 from manifests import spool, tar
 from manifests.layout import Layout, part_path, spool_folder
-from manifests.manifest import write_part
+from manifests.manifest import read_part, write_part
 from manifests.storage import COPY_BYTES, Storage
 from manifests.table import Row, StoredMember, clip_row, quarantined_row
 
@@ -31,8 +32,13 @@ def assemble(storage: Storage, layout: Layout, shard: int, config_hash: str) -> 
     try:
         rows = _write_tar(storage, layout, shard, config_hash)
     except FileNotFoundError:
-        if storage.exists(part_path(shard)):  # another run's worker, dying, was quicker with the same bytes
-            return
+        # Another run's worker, dying, may have been quicker with the same clips, or with those of a corpus
+        # that has grown since.
+        with contextlib.suppress(FileNotFoundError):
+            committed = read_part(storage, shard)
+            if [row["index"] for row in committed] == list(layout.clips_of(shard)):
+                return
+            storage.delete(part_path(shard))
         raise
     write_part(storage, shard, rows)
     storage.delete_folder(spool_folder(shard))

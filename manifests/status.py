@@ -130,11 +130,14 @@ def _read(storage: Storage, now: float) -> Status:
 def _quarantined(storage: Storage) -> tuple[int, list[str]]:
     count = 0
     errors: list[str] = []
-    for batch in iter_manifest(storage, ["key", "status", "error"]):
-        bad = batch.filter(pc.equal(batch["status"], QUARANTINED))
-        count += bad.num_rows
-        for row in bad.slice(0, _ERRORS - len(errors)).to_pylist():
-            errors.append(f"{row['key']}: {row['error']}")
+    for batch in iter_manifest(storage, ["status"]):
+        count += pc.sum(pc.equal(batch["status"], QUARANTINED)).as_py() or 0
+    if count:
+        for batch in iter_manifest(storage, ["key", "status", "error"]):
+            bad = batch.filter(pc.equal(batch["status"], QUARANTINED))
+            errors += [f"{row['key']}: {row['error']}" for row in bad.slice(0, _ERRORS - len(errors)).to_pylist()]
+            if len(errors) == min(count, _ERRORS):
+                break
     return count, errors
 
 

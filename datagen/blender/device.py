@@ -7,7 +7,7 @@ from typing import Any
 from manifests.clip import RenderSettings
 from manifests.errors import UserError
 
-ENGINES = {"cycles": "CYCLES", "eevee": "BLENDER_EEVEE_NEXT"}
+ENGINES = ("cycles", "eevee")
 DEVICES = ("cpu", "cuda", "optix", "hip", "metal")
 
 _DENOISERS = {"none": None, "fast": ("FAST", "FAST"), "accurate": ("ACCURATE", "HIGH")}
@@ -20,10 +20,10 @@ def apply_settings(bpy: Any, scene: Any, settings: RenderSettings, threads: int)
     Raises UserError for an unknown engine, device or denoiser, and for a GPU that this machine lacks.
     CUDA_VISIBLE_DEVICES must be set before bpy is imported: Blender lists the devices once.
     """
-    _require("render.engine", settings.engine, tuple(ENGINES))
+    _require("render.engine", settings.engine, ENGINES)
     _require("render.device", settings.device, DEVICES)
     _require("render.denoiser", settings.denoiser, tuple(_DENOISERS))
-    scene.render.engine = ENGINES[settings.engine]
+    scene.render.engine = _engine_name(bpy, settings.engine)
     scene.render.threads_mode = "FIXED"
     scene.render.threads = threads
     scene.render.use_persistent_data = True
@@ -66,6 +66,13 @@ def enable_device(preferences: Any, device: str) -> None:
         )
     for entry in preferences.devices:
         entry.use = entry.type == kind
+
+
+def _engine_name(bpy: Any, engine: str) -> str:
+    """Blender's own name; EEVEE was called otherwise between 4.2 and 5.0."""
+    if engine == "cycles":
+        return "CYCLES"
+    return "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
 
 
 def _require(field: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, check_output
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS, SPOOL
-from manifests.manifest import compact
+from manifests.manifest import SHARDS_PER_FILE, compact
 from manifests.spool import Spool
 from manifests.storage import Storage
 
@@ -89,13 +90,15 @@ def generate(
     address: str | None = None,
     pipeline: str | type = "datagen.pipeline:Pipeline",
     settings: FarmSettings = FarmSettings(),
+    software: Mapping[str, str] | None = None,
     head: PackedHead | None = None,
 ) -> RunReport:
     """Make the corpus in the folder or URL `out`, or go on with it, or add clips to it.
 
     `config_hash` covers what shapes the clips, their number left out. `workers` is one a CPU of the cluster,
     or one a GPU, unless given; `address` is that of a Ray cluster, or None for this machine. `pipeline` is a
-    class of `ClipPipeline`, or ``module:Class``. `head` travels to the workers, which then need not have the
+    class of `ClipPipeline`, or ``module:Class``. `software` names the versions of what shapes the bytes, which
+    all workers and all runs must share. `head` travels to the workers, which then need not have the
     configuration's head in a cache of their own.
 
     Raises UserError for what a user can mend, with nothing damaged; Interrupted on Ctrl-C or SIGTERM. After
@@ -110,6 +113,7 @@ def generate(
         clips_per_shard=config.clips_per_shard,
         config_hash=config_hash,
         config=json.loads(config.to_json()),
+        software=dict(software or {}),
     )
     storage = Storage(out)
     assignment = Assignment(
@@ -120,6 +124,7 @@ def generate(
         pipeline=pipeline if isinstance(pipeline, str) else f"{pipeline.__module__}:{pipeline.__qualname__}",
         clips_per_worker=settings.clips_per_worker,
         worker_memory_bytes=int(settings.worker_memory_gb * 1e9),
+        software=corpus.software,
     )
     try:
         with stop_on_signals() as stop:
@@ -156,13 +161,16 @@ class _Run:
         self._plan = Plan(self._layout, committed, self._read_spool)
         self._reporter = Reporter(storage, self._layout.clips, self._plan.done)
         self._rendered = 0
-        self._ever_rendered = any(committed)
+        self._ever_rendered = any(committed) or any(
+            spool.read_spool(storage, self._layout, shard).rendered for shard in spool.spooled_shards(storage)
+        )
 
     def run(self, stop: Stop) -> RunReport:
         state = runlog.FAILED
         try:
             with progress.display() as show, stop.at_checks_only():
                 self._work(show, stop)
+            self._pool.close()
             with self._storage.problems():
                 compact(self._storage, self._layout)
                 self._storage.delete_folder(SPOOL)
@@ -240,6 +248,11 @@ class _Run:
             return
         self._shard_attempts.forget(shard)
         self._plan.shard_done(shard)
+        first = shard // SHARDS_PER_FILE * SHARDS_PER_FILE
+        group = range(first, first + SHARDS_PER_FILE)
+        if group.stop <= self._layout.shards and self._plan.all_committed(group):
+            with self._storage.problems():
+                compact(self._storage, self._layout)
 
     def _shard_failed(self, shard: int, error: str, node: str) -> None:
         self._shard_attempts.failed(shard, error, node)
@@ -262,6 +275,4 @@ class _Run:
         raise UserError(f"all of the first {given_up} clips failed, and none was rendered: {error}")
 
     def _read_spool(self, shard: int) -> Spool:
-        found = spool.read_spool(self._storage, self._layout, shard)
-        self._ever_rendered |= bool(found.rendered)
-        return found
+        return spool.read_spool(self._storage, self._layout, shard)

@@ -64,7 +64,7 @@ class Plan:
 
     def put_back(self, work: Work) -> None:
         """Somebody failed to do it."""
-        self._pending.appendleft(work)
+        self._pending.append(work)
 
     def clip_done(self, clip: int) -> None:
         """The clip, rendered or given up, is in the spool."""
@@ -83,7 +83,12 @@ class Plan:
     def shard_done(self, shard: int) -> None:
         """The shard is committed."""
         del self._missing[shard]
+        self._committed[shard] = 1
         self._uncommitted -= 1
+
+    def all_committed(self, shards: range) -> bool:
+        """Whether every one of some shards is committed."""
+        return all(self._committed[shards.start : shards.stop])
 
     def _open(self, shard: int) -> None:
         there = self._read_spool(shard).clips

@@ -76,7 +76,7 @@ class Reporter:
     def _write(self, now: float) -> None:
         self._written = now
         self.record.note(now)
-        with contextlib.suppress(OSError):  # a full disk stops the run where the data is written, not here
+        with contextlib.suppress(Exception):  # storage at fault stops the run where data is written, not here
             runlog.write_run(self._storage, self._path, self.record)
 
 

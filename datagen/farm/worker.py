@@ -7,7 +7,8 @@ import importlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -17,7 +18,7 @@ import ray
 from datagen.heads.travel import unpack_head
 from manifests import spool
 from manifests.clip import Member
-from manifests.corpus import read_corpus
+from manifests.corpus import installed_version, read_corpus
 from manifests.errors import UserError
 from manifests.layout import Layout
 from manifests.shard import DamagedFragmentError, assemble
@@ -44,6 +45,8 @@ class Assignment:
     """``module:Class``; the worker imports it, the driver does not."""
     clips_per_worker: int
     worker_memory_bytes: int
+    software: Mapping[str, str] = field(default_factory=dict)
+    """Version of each distribution that shapes bytes, as the driver has it."""
     head: ray.ObjectRef | None = None
     """A PackedHead, for workers on machines that may not have it; None where they share the driver's cache."""
 
@@ -83,6 +86,7 @@ class Worker:
         try:
             self._storage = Storage(self._given.out)
             self._check_output()
+            self._check_software()
             module, name = self._given.pipeline.split(":")
             pipeline_type = getattr(importlib.import_module(module), name)
             self._pipeline: ClipPipeline = pipeline_type(self._config_json())
@@ -103,7 +107,7 @@ class Worker:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 where = error.filename or "the folder for temporary files"
                 return Outcome(Verdict.RUN_FAILED, f"{where} is full: free space and run the same command again")
-            return Outcome(Verdict.CLIP_FAILED, describe(error), worn=self._worn())
+            return Outcome(Verdict.CLIP_FAILED, describe(error), worn=True)  # the process may be what is sick
         try:
             spool.write_clip(self._storage, self._given.layout, clip, pieces)
         except Exception as error:
@@ -137,6 +141,15 @@ class Worker:
                 f"output {self._given.out} is not visible from node {os.uname().nodename}; "
                 "give a folder that all nodes share, or a URL such as s3://bucket/folder"
             )
+
+    def _check_software(self) -> None:
+        for name, version in self._given.software.items():
+            here = installed_version(name)
+            if here != version:
+                raise UserError(
+                    f"node {os.uname().nodename} has {name} {here}, the driver has {version}; "
+                    "install the same versions on all nodes, or clips would differ"
+                )
 
     def _worn(self) -> bool:
         """Blender's memory grows over hundreds of clips; a fresh process costs less than a second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def import_head(
     store.check_name(name)
     if name in store.OPEN_HEADS:
         raise UserError(f"head '{name}': this name belongs to an open head; choose another")
-    if not replace and (store.heads_folder() / name).exists():
-        raise UserError(f"head '{name}': already in {store.heads_folder()}; choose another name")
+    if not replace and os.path.exists(store.heads_folder() / name):
+        raise UserError(f"head '{name}': already in {store.heads_folder()}; choose another name, or give --replace")
     raw = read_members(Path(file), (*_COMMON, *_HANDS, *_OPTIONAL))
     kind, arrays, identity_size, expression_size = _checked(raw, file)
     part = _parts(kind, arrays)

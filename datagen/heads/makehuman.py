@@ -112,10 +112,6 @@ class MakeHuman:
             done |= {name, opposite}
         return axes
 
-    def local_target(self, folder: str, name: str) -> Array:
-        """One local target by name, left and right together for ``l-`` names."""
-        return self._both_sides(folder, name)
-
     def expressions(self) -> dict[str, Array]:
         """The 52 ARKit shapes under their own names, then the 34 MakeHuman units as ``mh:name``; each [N,
         3]."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import tempfile
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,12 @@ _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 def heads_folder() -> Path:
     """``$FACTORPORTRAIT_CACHE/heads``, or ``~/.cache/factorportrait/heads``."""
-    root = os.environ.get("FACTORPORTRAIT_CACHE") or Path.home() / ".cache" / "factorportrait"
+    try:
+        root = os.environ.get("FACTORPORTRAIT_CACHE") or Path.home() / ".cache" / "factorportrait"
+    except RuntimeError:
+        raise UserError(
+            "~/.cache: this user has no home folder; set FACTORPORTRAIT_CACHE to a writable folder"
+        ) from None
     return Path(root) / "heads"
 
 
@@ -77,14 +83,14 @@ def build_head(name: str) -> HeadInfo:
 def head_folder(name_or_path: str) -> Path:
     """Folder of a head by name or path; builds an open head that is not cached."""
     given = Path(name_or_path)
-    if os.sep in name_or_path and (given / INFO_FILE).is_file():
+    if os.sep in name_or_path and os.path.isfile(given / INFO_FILE):
         return given
     check_name(name_or_path)
     folder = heads_folder() / name_or_path
     if name_or_path in OPEN_HEADS:
         if not _is_current(folder):
             build_head(name_or_path)
-    elif not (folder / INFO_FILE).is_file():
+    elif not os.path.isfile(folder / INFO_FILE):
         raise UserError(
             f"head '{name_or_path}': not in {heads_folder()}; known: {', '.join(list_heads())}; "
             f"bring it with: factorportrait heads import FILE --name {name_or_path}"
@@ -93,23 +99,38 @@ def head_folder(name_or_path: str) -> Path:
 
 
 def read_info(folder: Path) -> HeadInfo:
+    """The description of a stored head. Raises UserError where it is damaged."""
     try:
         record = json.loads((folder / INFO_FILE).read_text())
         record.pop("build")
         record["expression_names"] = tuple(record["expression_names"])
         record["head_centre"] = tuple(record["head_centre"])
         return HeadInfo(**record)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"head: {folder / INFO_FILE} cannot be read ({error}); remove {folder}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"head: {folder / INFO_FILE} cannot be read ({error}); {_remedy(folder)}") from error
+
+
+def read_bytes(folder: Path) -> bytes:
+    """``head.npz`` of a stored head. Raises UserError unless it has the SHA-256 that ``info.json`` states."""
+    expected = read_info(folder).sha256
+    try:
+        data = (folder / ARRAYS_FILE).read_bytes()
+    except OSError as error:
+        raise UserError(f"head: {folder / ARRAYS_FILE} cannot be read ({error.strerror}); {_remedy(folder)}") from error
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise UserError(f"head: {folder / ARRAYS_FILE} has changed since it was stored; {_remedy(folder)}")
+    return data
 
 
 def read_arrays(folder: Path) -> dict[str, Array]:
-    """All arrays of a stored head. Object arrays are refused, never unpickled."""
+    """All arrays of a stored head, checked as by `read_bytes`. Object arrays are refused, never unpickled."""
+    data = read_bytes(folder)
     try:
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"head: {folder / ARRAYS_FILE} cannot be read ({error}); remove {folder}") from error
+    except Exception as error:  # of a file that another program wrote, with a hash to match
+        why = " ".join(str(error).split())
+        raise UserError(f"head: {folder / ARRAYS_FILE} cannot be read ({why}); {_remedy(folder)}") from error
 
 
 def save_head(
@@ -122,31 +143,43 @@ def save_head(
     expression_size: int,
     expression_names: tuple[str, ...] = (),
 ) -> HeadInfo:
-    """Write a head beside its place and rename it there, so that readers and other writers never see a
-    half."""
+    """Put a head into the cache, whole. Raises UserError if the cache cannot be written."""
     check_name(name)
-    parent = heads_folder()
-    parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
-    try:
-        data = npz_bytes(arrays)
-        info = HeadInfo(
-            name=name,
-            kind=kind,
-            sha256=hashlib.sha256(data).hexdigest(),
-            licence=licence,
-            identity_size=identity_size,
-            expression_size=expression_size,
-            expression_names=expression_names,
-            head_centre=_head_centre(kind, arrays),
-        )
-        (beside / ARRAYS_FILE).write_bytes(data)
-        (beside / INFO_FILE).write_text(json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1))
-        beside.chmod(0o755)
-        _replace(beside, parent / name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    data = npz_bytes(arrays)
+    info = HeadInfo(
+        name=name,
+        kind=kind,
+        sha256=hashlib.sha256(data).hexdigest(),
+        licence=licence,
+        identity_size=identity_size,
+        expression_size=expression_size,
+        expression_names=expression_names,
+        head_centre=_head_centre(kind, arrays),
+    )
+    record = json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1)
+    place = heads_folder() / name
+    with written_beside(place, {ARRAYS_FILE: data, INFO_FILE: record.encode()}) as beside:
+        _replace(beside, place)
     return info
+
+
+@contextlib.contextmanager
+def written_beside(place: Path, files: dict[str, bytes]) -> Iterator[Path]:
+    """A folder of these files that the block may rename to ``place``, so that readers and other writers never
+    see a half. Raises UserError where writing or the block meets an OSError."""
+    parent = place.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=parent, ignore_cleanup_errors=True) as scratch:
+            folder = Path(scratch) / "head"
+            folder.mkdir()
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+            yield folder
+    except OSError as error:
+        raise UserError(
+            f"{parent}: cannot be written ({error.strerror or error}); set FACTORPORTRAIT_CACHE to a writable folder"
+        ) from error
 
 
 def check_name(name: str) -> None:
@@ -157,8 +190,17 @@ def check_name(name: str) -> None:
 def _is_current(folder: Path) -> bool:
     try:
         return json.loads((folder / INFO_FILE).read_text())["build"] == _BUILD
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _remedy(folder: Path) -> str:
+    """How to get a sound head back into ``folder``."""
+    if folder.parent != heads_folder():
+        return f"remove {folder}"
+    if folder.name in OPEN_HEADS:
+        return f"mend it with: factorportrait heads build {folder.name}"
+    return f"bring it again with: factorportrait heads import FILE --name {folder.name} --replace"
 
 
 def _replace(new: Path, place: Path) -> None:

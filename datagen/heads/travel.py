@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from datagen.heads import store
-from manifests.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,29 +18,25 @@ class PackedHead:
 
 
 def pack_head(name_or_path: str) -> PackedHead:
-    """Raises UserError for a head that is not there."""
+    """Raises UserError for a head that is not there or has changed since it was stored."""
     folder = store.head_folder(name_or_path)
-    packed = PackedHead(
-        store.read_info(folder).sha256,
-        (folder / store.INFO_FILE).read_bytes(),
-        (folder / store.ARRAYS_FILE).read_bytes(),
-    )
-    if hashlib.sha256(packed.arrays).hexdigest() != packed.sha256:
-        raise UserError(f"head: {folder / store.ARRAYS_FILE} has changed since it was stored; remove {folder}")
-    return packed
+    arrays = store.read_bytes(folder)
+    return PackedHead(store.read_info(folder).sha256, (folder / store.INFO_FILE).read_bytes(), arrays)
 
 
 def unpack_head(packed: PackedHead) -> str:
-    """Put a head into this machine's cache, under its hash, and return its folder for `load_head`."""
-    parent = store.heads_folder() / ".by-hash"
-    place = parent / packed.sha256
+    """Put a head into this machine's cache, under its hash, and return its folder for `load_head`.
+
+    A folder that is there stays: `load_head` checks what it reads. Raises UserError if the cache cannot be
+    written.
+    """
+    place = store.heads_folder() / ".by-hash" / packed.sha256
+    files = {store.INFO_FILE: packed.info, store.ARRAYS_FILE: packed.arrays}
     if not place.is_dir():
-        parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".arriving-", dir=parent))
-        (beside / store.INFO_FILE).write_bytes(packed.info)
-        (beside / store.ARRAYS_FILE).write_bytes(packed.arrays)
-        try:
-            os.rename(beside, place)
-        except OSError:  # another worker of this machine was quicker
-            shutil.rmtree(beside, ignore_errors=True)
+        with store.written_beside(place, files) as beside:
+            try:
+                os.rename(beside, place)
+            except OSError:
+                if not place.is_dir():  # else another worker of this machine was quicker
+                    raise
     return str(place)

@@ -44,7 +44,7 @@ def load_pickle(data: bytes, origin: str) -> Any:
     except UserError:
         raise
     except Exception as error:  # whatever hostile data makes the reader raise is the file's fault
-        raise UserError(f"{origin}: not a readable pickle ({type(error).__name__}: {error})") from error
+        raise UserError(f"{origin}: not a readable pickle ({reason(error)})") from error
 
 
 def array_of(value: Any, origin: str, depth: int = 0) -> Array:
@@ -70,12 +70,15 @@ def array_of(value: Any, origin: str, depth: int = 0) -> Array:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{origin}: broken array ({type(error).__name__}: {error})") from error
+        raise UserError(f"{origin}: broken array ({reason(error)})") from error
     raise UserError(f"{origin}: a {type(value).__name__.strip('_')} is not an array")
 
 
 def load_npy(data: bytes, origin: str) -> Any:
-    """A ``.npy`` file: a numeric array, or what its pickle holds, read by ``load_pickle``."""
+    """A ``.npy`` file: a numeric array, or what its pickle holds, read by ``load_pickle``.
+
+    Raises UserError for anything else.
+    """
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)
@@ -85,13 +88,18 @@ def load_npy(data: bytes, origin: str) -> Any:
             if math.prod(shape) * dtype.itemsize > len(data):
                 raise ValueError(f"{shape} {dtype} in {len(data)} bytes")
             return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (KeyError, ValueError, OSError) as error:
-        raise UserError(f"{origin}: not a readable .npy file ({error})") from error
+    except Exception as error:  # numpy parses the header as Python: it may raise nearly anything
+        raise UserError(f"{origin}: not a readable .npy file ({reason(error)})") from error
     record = load_pickle(data[stream.tell() :], origin)
     items = record.objects() if isinstance(record, _ArrayRecord) else None
     if items is None or len(items) != 1:
         raise UserError(f"{origin}: an object array of one entry expected")
     return items[0]
+
+
+def reason(error: Exception) -> str:
+    """What was raised, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 class _Record:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import metadata
-
 import numpy as np
 
 from datagen.config import CorpusConfig
@@ -15,9 +12,10 @@ from datagen.sampling.light import sample_scene
 from datagen.sampling.motion import Performance, hold_still, sample_motion
 from manifests.clip import Appearance, Clip, ClipSpec, ClipSummary, HeadInfo, RenderSettings, Scene
 from manifests.conventions import FORMAT_VERSION
+from manifests.corpus import installed_version
 from manifests.errors import UserError
 
-SHAPING = ("bpy", "numpy", "torch", "smplx", "av", "factorportrait")
+SHAPING = ("av", "bpy", "factorportrait", "numpy", "opencolorio", "scipy", "smplx", "torch")
 """Distributions whose version can change a clip's bytes."""
 
 
@@ -63,22 +61,14 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
         scene=scene,
         render=RenderSettings(**config.render.model_dump()),
         summary=_summary(rig, performance, appearance, scene),
-        software=dict(software_versions()),
+        software=software_versions(),
     )
     return Clip(spec, performance.motion, rig.cameras)
 
 
-@lru_cache(maxsize=1)
-def software_versions() -> tuple[tuple[str, str], ...]:
-    """(distribution, version) of what shapes the bytes; ``absent`` for what is not installed."""
-    return tuple((name, _version(name)) for name in SHAPING)
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "absent"
+def software_versions() -> dict[str, str]:
+    """Version of each distribution that shapes the bytes; ``absent`` for what is not installed."""
+    return {name: installed_version(name) for name in SHAPING}
 
 
 def _summary(rig: CameraRig, performance: Performance, appearance: Appearance, scene: Scene) -> ClipSummary:

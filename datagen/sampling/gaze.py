@@ -43,7 +43,7 @@ def gaze_curve(settings: MotionSettings, seed: int, index: int, times: Array, he
 
 
 def fixation_times(seed: int, index: int, end_s: float) -> Array:
-    """When saccades start [N], seconds, the first before 0; the same whatever ``end_s`` is."""
+    """When saccades start [N], seconds; the same whatever ``end_s`` is, and the first may lie before 0."""
     count = int(end_s / FIXATION_S[0]) + 8
     units = rng(seed, "motion.gaze.timing", index).random(count)
     lengths = FIXATION_S[0] + (FIXATION_S[1] - FIXATION_S[0]) * units**1.7

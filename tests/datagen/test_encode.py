@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -223,6 +224,33 @@ def test_arrays_that_lie_about_their_size_or_hold_objects_are_refused() -> None:
     np.savez(objects, a=np.array([{"x": 1}], dtype=object))
     with pytest.raises(UserError, match=r"motion\.npz"):
         decode("motion.npz", objects.getvalue())
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': '<f8', 'shape': (", "{'descr': '<f8'\n  'shape'\n 'x'}", "{[]: 1}", "-" * 9000 + "1"],
+    ids=["unfinished", "indented", "unhashable", "nested"],
+)
+def test_headers_that_are_no_python_are_named(header: str) -> None:
+    """numpy parses them as Python, and lets its tokenizer's errors out."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    with pytest.raises(UserError, match=r"motion\.npz: cannot be decoded") as caught:
+        decode("motion.npz", out.getvalue())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_deflate_stream_is_named() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", bytes(5000))
+        entry = archive.infolist()[0]
+    data = bytearray(out.getvalue())
+    start = entry.header_offset + 30 + len(entry.filename)
+    data[start : start + entry.compress_size] = b"\xff" * entry.compress_size
+    with pytest.raises(UserError, match=r"motion\.npz: cannot be decoded \(error: .*decompressing"):
+        decode("motion.npz", bytes(data))
 
 
 def test_a_bomb_is_refused_by_its_declared_size() -> None:

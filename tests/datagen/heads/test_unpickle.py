@@ -223,3 +223,15 @@ def test_numeric_arrays_come_through(dtype: str, protocol: int) -> None:
     for variant in (array, np.asfortranarray(array), array[:, ::2], array[0, 0]):
         read = array_of(load_pickle(pickle.dumps(variant, protocol=protocol), "x"), "x")
         np.testing.assert_array_equal(read, variant)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': '<f8', 'shape': (", "{'descr': '<f8'\n  'shape'\n 'x'}", "{[]: 1}", "-" * 9000 + "1", "{'a': 1, 2: 3}"],
+    ids=["unfinished", "indented", "unhashable", "nested", "mixed keys"],
+)
+def test_broken_npy_headers_are_named(header: str) -> None:
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    with pytest.raises(UserError, match=r"embedding\.npy: not a readable \.npy file") as caught:
+        load_npy(data, "embedding.npy")
+    assert "\n" not in str(caught.value)
