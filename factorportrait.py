@@ -19,6 +19,7 @@ OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip")
 OPTIONS = (*OPTIONS_WITH_VALUE, "--help")
 """Of the commands that take a configuration; any other option there overrides a field of it."""
 
+MESSAGE_LENGTH = 1000
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.overrides = overrides
         return int(arguments.run(arguments) or EXIT_OK)
     except UserError as error:
-        print(f"factorportrait: {error}", file=sys.stderr)
+        print(f"factorportrait: {' '.join(str(error).split())[:MESSAGE_LENGTH]}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt as stop:
         print(f"factorportrait: {str(stop) or 'interrupted'}", file=sys.stderr)
@@ -138,7 +139,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     print(f"{report.clips} clips in {shards}, {report.rendered} rendered in this run{given_up}")
     print(f"shards         {made.shards}")
     print(f"manifest       {made.manifest}")
-    print(f"contact sheet  {made.contact_sheet or 'none: no clip to show'}")
+    print(f"contact sheet  {made.contact_sheet}")
 
 
 def _status(arguments: argparse.Namespace) -> None:

@@ -35,6 +35,10 @@ from manifests.errors import UserError
 CORPORA = Path(__file__).parent / "corpora"
 """Folder of the configurations that come with the project."""
 
+NEAREST_M = 0.2
+"""Any nearer to the head's centre, and a camera may stand inside the head."""
+SPIRAL_NEAREST = 0.88
+"""A spiral comes so much nearer than its distance."""
 DEPTH_REACH_M = 5.5
 """Cameras this far away still see all of a person, shoulders and sway, within the stored range of depth."""
 
@@ -279,6 +283,19 @@ class CorpusConfig(Settings):
         weights = {name: template.weight for name, template in self.templates.items()}
         if not sum(weights.values()) > 0:
             raise ValueError(f"templates = {show(weights)}: needs at least one weight above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _cameras_outside(self) -> CorpusConfig:
+        camera = self.camera
+        nearest = (
+            SPIRAL_NEAREST * camera.distance_m[0] - 3**0.5 * camera.aim_jitter_m - max(map(abs, camera.aim_height_m))
+        )
+        if nearest < NEAREST_M:
+            raise ValueError(
+                f"camera.distance_m = {show(camera.distance_m)}: with aim_height_m and aim_jitter_m a camera could "
+                f"come within {max(nearest, 0):.2f} m of the head's centre; keep {NEAREST_M:g} m, by a larger distance"
+            )
         return self
 
     @model_validator(mode="after")

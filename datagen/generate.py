@@ -21,7 +21,8 @@ class Generated:
     report: RunReport
     shards: str
     manifest: str
-    contact_sheet: str | None
+    contact_sheet: str
+    """Or why there is none."""
 
 
 def generate_corpus(
@@ -52,5 +53,13 @@ def generate_corpus(
         report=report,
         shards=f"{report.out}/{SHARDS}",
         manifest=f"{report.out}/{MANIFEST}",
-        contact_sheet=write_corpus_sheet(report.out),
+        contact_sheet=_sheet(report.out),
     )
+
+
+def _sheet(out: str) -> str:
+    """Where the contact sheet lies, or why there is none: a corpus is whole without one."""
+    try:
+        return write_corpus_sheet(out) or "none: no clip to show"
+    except Exception as error:
+        return f"none: {' '.join(str(error).split())[:200]}"

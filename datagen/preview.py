@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -27,16 +30,42 @@ def preview(corpus: str, clip: int, file: str, *, overrides: Mapping[str, str] |
         raise UserError(f"--out {file}: the sheet is a PNG; give a name that ends in .png")
     if not path.parent.is_dir():
         raise UserError(f"--out {file}: there is no folder {path.parent}; make it first")
+    _check_writable(path)
     config = load_config(corpus, overrides)
     if not 0 <= clip < config.clips:
         raise UserError(f"--clip {clip}: the corpus has clips 0 to {config.clips - 1}")
-    pipeline = Pipeline(config.to_json(), threads=os.cpu_count() or 1)
-    sheet = clip_sheet(pipeline.render(_some_frames(pipeline.sample(clip))), COLUMNS)
+    with _ctrl_c_ends_the_process():
+        pipeline = Pipeline(config.to_json(), threads=os.cpu_count() or 1)
+        sheet = clip_sheet(pipeline.render(_some_frames(pipeline.sample(clip))), COLUMNS)
     try:
         sheet.save(path)
     except OSError as error:
         raise UserError(f"--out {file}: cannot be written ({error.strerror}); choose another place") from error
     return str(path)
+
+
+@contextlib.contextmanager
+def _ctrl_c_ends_the_process() -> Iterator[None]:
+    """Blender swallows the KeyboardInterrupt that Ctrl-C raises within a render. Nothing is half written here."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the rendering, not after it."""
+    new = not path.exists()
+    try:
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"--out {path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _some_frames(clip: Clip) -> Clip:

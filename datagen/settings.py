@@ -112,6 +112,8 @@ def parse_yaml(text: str, source: str) -> Any:
         raise UserError(f"{source}: not valid YAML: {one_line(error)}") from None
     except RecursionError:
         raise UserError(f"{source}: not valid YAML: nested too deeply; flatten it") from None
+    except Exception as error:  # PyYAML raises what it likes for a tag whose text does not fit
+        raise UserError(f"{source}: not valid YAML ({type(error).__name__}); leave tags (!!...) out") from None
 
 
 def validate(model: type[Model], raw: Any, source: str | Callable[[str], str]) -> Model:
@@ -151,7 +153,7 @@ def show(value: Any) -> str:
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        text = repr(value)
+        text = f"a {type(value).__name__}"
     text = one_line(text)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -161,7 +163,16 @@ def one_line(text: object) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, with a key given twice refused and 1e-3 read as a number, as YAML 1.2 does."""
+    """YAML's safe subset, with a key given twice refused and 1e-3 read as a number, as YAML 1.2 does.
+
+    Aliases are refused: a few lines of them can stand for a mapping of any size.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not read; write the value out", problem_mark=mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()

@@ -93,7 +93,7 @@ def template_path(name: str, folder: Path, source: str) -> Path:
     if path.is_file():
         return path
     near = did_you_mean(name, shipped_templates(), "shipped templates")
-    raise UserError(f"{source}: no such template; {near}; or give the path of a .yaml file that exists")
+    raise UserError(f"{source}: no such template; {near}; or the path of a .yaml file, seen from {folder}")
 
 
 def load_template(path: Path) -> RenderTemplate:

@@ -57,13 +57,13 @@ def read_corpus(storage: Storage) -> Corpus:
         numbers = (corpus.format_version, corpus.clips, corpus.clips_per_shard)
         texts = (corpus.name, corpus.config_hash)
         sound = (
-            all(type(number) is int and number > 0 for number in numbers)
+            all(type(number) is int and 0 < number <= 1_000_000_000 for number in numbers)
             and all(type(text) is str for text in texts)
             and _NAME.fullmatch(corpus.name) is not None
             and isinstance(corpus.config, dict)
             and isinstance(corpus.software, dict)
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise UserError(f"{storage.url}/{CORPUS_FILE} is damaged; put back a good copy of it, or choose another --out")

@@ -202,7 +202,9 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
 
 
 def _damaged(name: str, why: str) -> UserError:
-    return UserError(f"{name}: cannot be decoded ({' '.join(why.split())}); run an audit on its shard")
+    return UserError(
+        f"{name}: cannot be decoded ({' '.join(why.split())}); it is damaged: make its shard anew, or take another copy"
+    )
 
 
 def _too_large(name: str, size: int, limit: int) -> UserError:

@@ -88,7 +88,8 @@ def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_
 
 
 def _all_files(storage: Storage) -> list[ManifestFile]:
-    return [item for name in storage.names(MANIFEST) if (item := parse_manifest_name(name))]
+    found = [item for name in storage.names(MANIFEST) if (item := parse_manifest_name(name))]
+    return [item for item in found if 0 <= item.last - item.first < SHARDS_PER_FILE]
 
 
 def _without_overlap(items: Sequence[ManifestFile]) -> list[ManifestFile]:
@@ -115,7 +116,7 @@ def _read_file(storage: Storage, path: str) -> pa.Table:
 def _damage_named(storage: Storage, path: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, KeyError, IsADirectoryError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(
             f"{storage.url}/{path} is damaged ({reason}): put back a good copy, or delete it "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 
 from manifests.layout import LOG
@@ -65,9 +66,12 @@ def read_last_run(storage: Storage) -> RunRecord | None:
         try:
             record = RunRecord(**json.loads(storage.read(f"{LOG}/{name}")))
             record.history = [(float(time), int(done)) for time, done in record.history]
-        except (ValueError, TypeError, FileNotFoundError):
+            record.errors = [" ".join(str(error).split())[:400] for error in record.errors]
+            numbers = (record.started, record.updated, record.workers, record.done, record.quarantined, record.failures)
+            if all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+                return record
+        except (ValueError, TypeError, OverflowError, RecursionError, OSError):
             continue
-        return record
     return None
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from typing import IO
+from typing import IO, Any
+
+import pyarrow as pa
 
 from manifests import spool, tar
 from manifests.layout import Layout, part_path, spool_folder
 from manifests.manifest import read_part, write_part
 from manifests.storage import COPY_BYTES, Storage
-from manifests.table import Row, StoredMember, clip_row, quarantined_row
+from manifests.table import SCHEMA, Row, StoredMember, clip_row, quarantined_row
 
 
 class DamagedFragmentError(Exception):
@@ -53,14 +55,14 @@ def _write_tar(storage: Storage, layout: Layout, shard: int, config_hash: str) -
             if clip in found.quarantined:
                 rows.append(quarantined_row(layout, clip, _error(storage, layout, clip), config_hash))
                 continue
-            row = _append(storage, layout, clip, sink, position)
+            row = _append(storage, layout, clip, config_hash, sink, position)
             position += row["size"]
             rows.append(row)
         sink.write(tar.END)
     return rows
 
 
-def _append(storage: Storage, layout: Layout, clip: int, sink: IO[bytes], start: int) -> Row:
+def _append(storage: Storage, layout: Layout, clip: int, config_hash: str, sink: IO[bytes], start: int) -> Row:
     """Copy one clip's entries behind `start` bytes that are there."""
     path = layout.fragment_path(clip)
     prefix = f"{layout.key(clip)}."
@@ -82,10 +84,21 @@ def _append(storage: Storage, layout: Layout, clip: int, sink: IO[bytes], start:
                 sink.write(bytes(tar.padding(entry.size)))
                 members.append(StoredMember(name, start + entry.offset, entry.size, digest))
                 end = entry.end
-            return clip_row(layout, clip, json.loads(spec), start, end, members)
-        except ValueError:
+            return _checked_row(layout, clip, config_hash, json.loads(spec), start, end, members)
+        except (ValueError, TypeError, RecursionError, OverflowError):
             storage.delete(path)
             raise DamagedFragmentError(clip) from None
+
+
+def _checked_row(
+    layout: Layout, clip: int, config_hash: str, spec: Any, start: int, end: int, members: list[StoredMember]
+) -> Row:
+    """Raises ValueError or TypeError if the spec is another clip's or does not fit the manifest."""
+    row = clip_row(layout, clip, spec, start, end, members)
+    if (spec.get("index"), row["config_hash"]) != (clip, config_hash):
+        raise ValueError("the fragment is of another clip or another configuration")
+    pa.Table.from_pylist([row], schema=SCHEMA)
+    return row
 
 
 def _copy(source: IO[bytes], entry: tar.Entry, sink: IO[bytes]) -> str:

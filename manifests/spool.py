@@ -89,6 +89,8 @@ def reopen(storage: Storage, layout: Layout, shard: int) -> None:
     with storage.open(layout.shard_path(shard)) as file:
         for row in rows:
             clip = row["index"]
+            if clip not in layout.clips_of(shard):
+                raise tar.DamagedTarError(f"{part_path(shard)} has a row of clip {clip}")
             if row["status"] != OK:
                 write_error(storage, layout, clip, row["error"])
                 continue

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from manifests import runlog, spool
 from manifests.corpus import read_corpus
+from manifests.layout import Layout
 from manifests.manifest import committed_shards, iter_manifest
 from manifests.storage import Storage
 from manifests.table import QUARANTINED
@@ -104,7 +105,7 @@ def _read(storage: Storage, now: float) -> Status:
     for found in spools:
         quarantined += len(found.quarantined)
         for clip in sorted(found.quarantined)[: _ERRORS - len(errors)]:
-            errors.append(f"{layout.key(clip)}: {spool.read_error(storage, layout, clip)}")
+            errors.append(f"{layout.key(clip)}: {_error(storage, layout, clip)}")
     record = runlog.read_last_run(storage)
     state = _state(record, all(committed), now)
     rate = _rate(record)
@@ -125,6 +126,13 @@ def _read(storage: Storage, now: float) -> Status:
         seconds_left=(layout.clips - committed_clips - spooled) / rate if running and rate else None,
         errors=tuple(errors or (record.errors[-_ERRORS:] if record else ())),
     )
+
+
+def _error(storage: Storage, layout: Layout, clip: int) -> str:
+    try:
+        return spool.read_error(storage, layout, clip)
+    except (ValueError, RecursionError, IsADirectoryError):
+        return "(its record cannot be read)"
 
 
 def _quarantined(storage: Storage) -> tuple[int, list[str]]:

@@ -35,9 +35,11 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         """Raises UserError if nothing here can speak the URL's protocol."""
+        if not url.strip():
+            raise UserError("output: no folder given; name one, or a URL such as s3://bucket/folder")
         try:
             self.fs, root = fsspec.core.url_to_fs(os.path.expanduser(url))
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # each file system has its own way to say that it cannot
             raise UserError(f"output {url}: {_one_line(error)}; use a folder, or install what the URL needs") from None
         self.local = isinstance(self.fs, LocalFileSystem)
         self._root = str(root).rstrip("/") or "/"

@@ -59,7 +59,9 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_an_absent_gpu_is_an_error_and_no_silent_fallback(tmp_path: Path) -> None:
-    run = start_generate(tmp_path / "out", "--render.device", "cuda")
+    # What Ray and Blender look for, hidden: NVIDIA's, AMD's and Intel's.
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ZE_AFFINITY_MASK": ""}
+    run = start_generate(tmp_path / "out", "--render.device", "cuda", **hidden)
     _, error = run.communicate()
     assert run.returncode == 2
     assert error.count("\n") == 1

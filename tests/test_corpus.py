@@ -9,14 +9,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import webdataset as wds
 from ray.cluster_utils import Cluster
+from scipy.ndimage import binary_dilation
 
+from datagen.config import load_config
+from datagen.heads.importer import import_head
 from datagen.heads.store import heads_folder
+from datagen.pipeline import Pipeline
 from manifests.conventions import RECIPES
-from tests.conftest import Generated, data_hashes, finish, start_generate
+from manifests.decode import decode
+from tests.conftest import CONFIG, Generated, data_hashes, finish, start_generate
+from tests.datagen.heads.foreign_files import chumpy_pickle, flame_like, write_flame_landmarks
 
 POLL_S, PATIENCE_S = 0.05, 300
 
@@ -115,6 +122,47 @@ def test_a_sample_holds_what_the_format_says(corpus: Generated) -> None:
             }
             assert {len(array) for array in arrays.values()} == {frames}
             assert arrays["rgb"].std() > 10
+
+
+@pytest.mark.parametrize("head", ["open-body", "licensed"])
+def test_heads_of_every_format_go_through_the_same_pipeline(
+    head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The open body in SMPL-X's format; and a pickle in FLAME's, with neither names for its expressions nor
+    texture coordinates."""
+    wanted = {"head": head, "frames": "1", "views": "1", "resolution": "[64, 64]", "render.samples": "2"}
+    kind, labels = "smplx", ["depth", "normals", "segmentation", "uv", "flow"]
+    if head == "licensed":
+        _import_stand_in(head, tmp_path, monkeypatch)
+        kind, labels = "flame", ["depth", "segmentation"]
+        wanted["labels"] = f"[{', '.join(labels)}]"
+    config = load_config(CONFIG, wanted)
+    sample = {member.name: decode(member.name, member.data) for member in Pipeline(config.to_json()).members(0)}
+
+    made_of = sample["spec.json"]["head"]
+    assert (made_of["name"], made_of["kind"]) == (head, kind)
+    assert {f"v00.{label}.mkv" for label in labels} < set(sample)
+    alpha = sample["v00.alpha.mkv"][0] > 127
+    assert alpha.shape == (64, 64)
+    assert 0.1 < alpha.mean() < 0.8
+    assert not alpha[:2].any()
+    colour = sample["v00.rgb.mp4"][0].astype(float)
+    assert np.abs(colour[alpha].mean(axis=0) - colour[~alpha].mean(axis=0)).max() > 10
+    assert (sample["v00.depth.mkv"][0][alpha] > 0).mean() > 0.8
+    assert (sample["v00.segmentation.mkv"][0] > 0).mean() == alpha.mean()
+    column, row = np.floor(sample["landmarks.npz"]["pixels"][0, 0]).astype(int).T
+    assert ((column >= 0) & (column < 64) & (row >= 0) & (row < 64)).all()
+    assert binary_dilation(alpha, np.ones((3, 3)))[row, column].all()
+
+
+def _import_stand_in(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head of nobody's face in FLAME's own files, imported into a cache of its own."""
+    monkeypatch.setenv("FACTORPORTRAIT_CACHE", str(folder / "cache"))
+    arrays = flame_like()
+    (folder / "generic_model.pkl").write_bytes(chumpy_pickle(arrays))
+    landmarks = write_flame_landmarks(folder, len(arrays["f"]))
+    info = import_head(str(folder / "generic_model.pkl"), name, landmarks=str(landmarks), licence="none")
+    assert info.expression_names == ()
 
 
 def _wait_for(run: subprocess.Popen[str], done: Callable[[], bool]) -> None:

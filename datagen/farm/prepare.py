@@ -6,6 +6,7 @@ import contextlib
 
 from manifests import spool
 from manifests.corpus import Corpus, check_output, write_corpus
+from manifests.errors import UserError
 from manifests.layout import LOG, MANIFEST, SHARDS, part_path, spool_folder
 from manifests.manifest import committed_shards
 from manifests.storage import Storage
@@ -47,5 +48,10 @@ def _open_last_shard(storage: Storage, old: Corpus) -> None:
         return
     try:
         spool.reopen(storage, old.layout, last)
-    except (DamagedTarError, FileNotFoundError):  # its tar is no good: its clips are rendered again
+    except (
+        DamagedTarError,
+        FileNotFoundError,
+        TypeError,
+        UserError,
+    ):  # its tar is no good: its clips are rendered again
         storage.delete(part_path(last))

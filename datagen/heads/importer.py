@@ -36,6 +36,8 @@ _SPLITS = {400: (300, 100), 20: (10, 10)}
 """Columns of ``shapedirs`` -> identity and expression components, in the releases there are."""
 _LAYOUT = (300, 100)
 _SMPLX_VERTICES = 9930
+_LARGEST = 1e10
+"""Root joints have parent 4294967295; nothing else comes near."""
 """smplx names key vertices of SMPL-X by number, up to 9929."""
 _WHOLE_EYE = 0.9
 
@@ -50,6 +52,8 @@ def import_head(
     ever executed. Raises UserError that names the file, what is wrong with it and what to do.
     """
     store.check_name(name)
+    if not licence.isprintable():
+        raise UserError("--licence: plain text on one line expected; it is written into every clip")
     if name in store.OPEN_HEADS:
         raise UserError(f"head '{name}': this name belongs to an open head; choose another")
     if not replace and os.path.exists(store.heads_folder() / name):
@@ -111,8 +115,8 @@ def _checked(raw: dict[str, Array], file: str) -> tuple[str, dict[str, Array], i
     for key, shape in shapes.items():
         if raw[key].shape != shape:
             raise UserError(f"{file}: {key} has shape {raw[key].shape}, {shape} expected")
-        if not np.isfinite(raw[key]).all():
-            raise UserError(f"{file}: {key} holds values that are not finite")
+        if not (np.abs(raw[key].astype(np.float64)) < _LARGEST).all():
+            raise UserError(f"{file}: {key} holds values that are not finite, or absurdly large")
     _check_indices(raw["f"], count, f"{file}: f")
 
     plain = [key for key in shapes if key not in ("f", "kintree_table", "shapedirs")]
@@ -127,6 +131,8 @@ def _checked(raw: dict[str, Array], file: str) -> tuple[str, dict[str, Array], i
     ]
     if "vt" in raw and "ft" in raw and raw["ft"].shape == raw["f"].shape and raw["vt"].shape[1:] == (2,):
         _check_indices(raw["ft"], len(raw["vt"]), f"{file}: ft")
+        if not (np.abs(raw["vt"].astype(np.float64)) < _LARGEST).all():
+            raise UserError(f"{file}: vt holds values that are not finite, or absurdly large")
         arrays["uv"], arrays["uv_faces"] = raw["vt"].astype(np.float32), raw["ft"].astype(np.int32)
     return kind, arrays, identity_size, expression_size
 

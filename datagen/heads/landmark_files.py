@@ -38,10 +38,13 @@ def contour_and_inner(
         raise UserError(f"{origin}: landmark arrays of broken shape ({error})") from error
     if faces.shape != (_INNER + _CONTOUR,) or barycentric.shape != (_INNER + _CONTOUR, 3):
         raise UserError(f"{origin}: 68 landmarks expected, found {faces.shape} and {barycentric.shape}")
+    if faces.dtype.kind not in "iu":
+        raise UserError(f"{origin}: landmark faces of type {faces.dtype}; whole numbers expected")
     if faces.min() < 0 or faces.max() >= face_count:
         raise UserError(f"{origin}: landmark faces outside 0 to {face_count - 1}; made for another mesh")
-    if not np.isfinite(barycentric).all() or np.abs(barycentric.sum(axis=1) - 1).max() > 1e-2:
-        raise UserError(f"{origin}: barycentric coordinates that do not sum to 1")
+    inside = (barycentric > -0.1).all() and (barycentric < 1.1).all()
+    if not inside or np.abs(barycentric.sum(axis=1) - 1).max() > 1e-2:
+        raise UserError(f"{origin}: barycentric coordinates that lie outside their face or do not sum to 1")
     return faces.astype(np.int64), barycentric.astype(float)
 
 

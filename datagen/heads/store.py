@@ -225,6 +225,8 @@ def _head_centre(kind: str, arrays: dict[str, Array]) -> tuple[float, float, flo
     eyes = (joints[left] + joints[right]) / 2
     level = template[np.abs(template[:, 1] - eyes[1]) < 0.015]
     head = level[np.abs(level[:, 0] - eyes[0]) < 0.13]
+    if not len(head):
+        raise UserError("head: its eye joints are not at the height of any part of it; J_regressor is not of this mesh")
     depth = (head[:, 2].min() + head[:, 2].max()) / 2
     centre = np.array([eyes[0], eyes[1], depth]) - joints[neck]
     return tuple(round(float(c), 6) for c in centre)  # type: ignore[return-value]

@@ -13,7 +13,7 @@ import math
 import pickle
 import pickletools
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ _MAX_OPCODES = 5_000_000
 _MAX_DEPTH = 8
 _MAX_LIST = 1_000_000
 """Numbers in a plain list: a pickle can make short lists that unfold without end by naming them again."""
-_REFUSED_OPCODES = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"}
+_REFUSED_OPCODES = {
+    *("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"),
+    *("EMPTY_SET", "ADDITEMS", "FROZENSET"),
+}
 _DTYPE = re.compile(r"[<>|=]?([fiub])([1248])")
 
 
@@ -129,9 +132,10 @@ class _Marker(_Record):
 
 class _Dtype(_Record):
     def numeric(self) -> np.dtype[Any]:
-        match = _DTYPE.fullmatch(str(self.args[0]))
+        name = self.args[0]
+        match = _DTYPE.fullmatch(name) if isinstance(name, str) else None
         if match is None:
-            raise ValueError(f"element type {self.args[0]!r} is not numeric")
+            raise ValueError("an element type that is not numeric")
         order = str(self.state[1]) if self.state else "<"
         return np.dtype((order if order in "<>" else "<") + "".join(match.groups()))
 
@@ -187,20 +191,27 @@ class _Reconstructor(_Record):
 
     def __new__(cls, target: Any, *_: Any) -> Any:
         if not (isinstance(target, type) and issubclass(target, _Record)):
-            raise TypeError(f"cannot make a {target!r}")
+            raise TypeError(f"cannot make a {type(target).__name__}")
         return target()
 
 
 class _Encode(_Record):
-    """``_codecs.encode(text, 'latin1')``: how Python 3 writes bytes in old protocols."""
+    """``_codecs.encode(text, 'latin1')``: how Python 3 writes bytes in old protocols.
 
-    def __new__(cls, text: Any, encoding: Any = "latin1") -> Any:
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise TypeError(f"cannot encode to {encoding!r}")
+    Encoded only when an array asks for it: one text may be named any number of times.
+    """
+
+    def encoded(self) -> bytes:
+        text, *encoding = self.args
+        if not isinstance(text, str) or any(e not in ("latin1", "latin-1") for e in encoding if isinstance(e, str)):
+            raise TypeError("only text in latin1 is encoded")
         return text.encode("latin1")
 
 
 class _Dict(dict[Any, Any]):
+    def __init__(self) -> None:
+        super().__init__()
+
     def __setstate__(self, state: Any) -> None:
         raise TypeError("a dictionary has no state")
 
@@ -227,7 +238,31 @@ _NAMES: dict[tuple[str, str], type] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+_PythonUnpickler: Any = pickle._Unpickler
+
+
+class _Unpickler(_PythonUnpickler):
+    """Python's own unpickler in Python, so that each key is seen before it is hashed: the hash of nested
+    tuples takes time without bound."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
+
+    def load_setitem(self) -> None:
+        _check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        _check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        _check_keys(self.stack[::2])
+        super().load_dict()
+
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
     def __init__(self, stream: io.BytesIO, origin: str) -> None:
         super().__init__(stream, encoding="latin1")
         self._origin = origin
@@ -243,6 +278,12 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         raise UserError(f"{self._origin}: refused, its pickle refers to outside objects")
+
+
+def _check_keys(keys: list[Any]) -> None:
+    for key in keys:
+        if not isinstance(key, (str, int)):
+            raise TypeError(f"a dictionary key of type {type(key).__name__}")
 
 
 def _scan(data: bytes, origin: str) -> None:
@@ -270,6 +311,7 @@ def _entries(value: Any, limit: int) -> int:
 
 def _array_from_bytes(data: Any, dtype: _Dtype, shape: Any, order: str) -> Array:
     raw = data.encode("latin1") if isinstance(data, str) else data
+    raw = raw.encoded() if isinstance(raw, _Encode) else raw
     if not isinstance(raw, (bytes, bytearray)) or not isinstance(dtype, _Dtype):
         raise ValueError("an array without bytes or element type")
     element = dtype.numeric()

@@ -185,7 +185,9 @@ FAULTS = {
     "clips: 9": ["clips", "twice"],
     "render: {samples: 3, samples: 4}": ["samples", "twice"],
     "seed: [": ["line", "not valid YAML"],
-    "motion: &a {x: *a}": ["not plain settings"],
+    "motion: &a {x: *a}": ["aliases", "write the value out"],
+    "labels: !!int ''": ["tags"],
+    "camera: {distance_m: [0.35, 0.35], head_share: null, aim_height_m: [-0.4, -0.4]}": ["camera.distance_m", "0.2 m"],
     "2020-01-01: 3": ["not plain settings"],
     "seed: !!python/object/apply:os.getcwd []": ["not valid YAML"],
 }

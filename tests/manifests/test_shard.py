@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import dataclasses
-import errno
 import hashlib
 import io
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ from manifests.manifest import committed_shards, compact, manifest_files, read_m
 from manifests.shard import DamagedFragmentError, assemble
 from manifests.storage import Storage
 from tests.datagen.farm.toy import ToyConfig, clip_members, data_files, make_reference
+from tests.manifests.crashes import crash_everywhere
 
 CONFIG = ToyConfig(clips=10, clips_per_shard=4)
 LAYOUT = CONFIG.layout
@@ -172,73 +169,3 @@ def test_a_crash_at_any_step_of_commit_and_compaction_is_made_good(
 
     steps = crash_everywhere(tmp_path, monkeypatch, prepare, assemble_all, reference)
     assert steps == 3 * 3 + 3  # tar, part and spool of each shard; the compacted file, two parts
-
-
-def test_a_crash_at_any_step_of_growing_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = dataclasses.replace(CONFIG, clips=6)
-    reference = data_files(make_reference(CONFIG, tmp_path / "reference", {5: "bad"}))
-
-    def prepare(storage: Storage) -> None:
-        make_reference(small, Path(storage.url), {5: "bad"})
-
-    def grow(storage: Storage) -> None:
-        if storage.exists(part_path(1)) and not committed_and_grown(storage):
-            spool.reopen(storage, small.layout, 1)
-        for shard in (1, 2):
-            there = spool.read_spool(storage, LAYOUT, shard).clips
-            for clip in set(LAYOUT.clips_of(shard)) - there:
-                if not committed_shards(storage, LAYOUT)[shard]:
-                    pieces = spool.pack(LAYOUT, clip, clip_members(CONFIG, clip))
-                    spool.write_clip(storage, LAYOUT, clip, pieces)
-        assemble_all(storage)
-
-    def committed_and_grown(storage: Storage) -> bool:
-        return 7 in read_manifest(storage, ["index"])["index"].to_pylist()
-
-    assert crash_everywhere(tmp_path, monkeypatch, prepare, grow, reference) >= 8
-
-
-def crash_everywhere(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    prepare: Callable[[Storage], None],
-    act: Callable[[Storage], None],
-    reference: dict[str, str],
-) -> int:
-    """Run `act` on a disk that fails at its n-th change, then on a sound one, for every n. Returns how many."""
-    for step in range(200):
-        storage = Storage(str(tmp_path / f"crash-{step}"))
-        prepare(storage)
-        with monkeypatch.context() as patch:
-            crashed = fail_at(patch, step)
-            try:
-                act(storage)
-            except OSError:
-                assert crashed()
-        if not crashed():
-            return step
-        act(storage)
-        for shard in range(3):
-            storage.delete_folder(spool_folder(shard))
-        assert data_files(Path(storage.url)) == reference
-    raise AssertionError("it never came to an end")
-
-
-def fail_at(patch: pytest.MonkeyPatch, step: int) -> Callable[[], bool]:
-    """Let every rename and deletion from the n-th on fail, as if the process had died there."""
-    count = 0
-
-    def guard(name: str, change: Callable[..., object]) -> None:
-        def guarded(*args: object, **options: object) -> object:
-            nonlocal count
-            count += 1
-            if count > step:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            return change(*args, **options)
-
-        patch.setattr(name, guarded)
-
-    guard("pathlib.Path.rename", Path.rename)
-    guard("manifests.storage.Storage.delete", Storage.delete)
-    guard("manifests.storage.Storage.delete_folder", Storage.delete_folder)
-    return lambda: count > step

@@ -220,7 +220,7 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     np.savez(tmp_path / "model.npz", **arrays)
     embedding = str(write_flame_landmarks(tmp_path, len(arrays["f"])))
     first = import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding)
-    with pytest.raises(UserError, match="already.*--replace"):
+    with pytest.raises(UserError, match=r"already.*--replace"):
         import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding)
     again = import_head(str(tmp_path / "model.npz"), "mine", landmarks=embedding, replace=True)
     assert again == first == dataclasses.replace(head_info("mine"))

@@ -235,3 +235,25 @@ def test_broken_npy_headers_are_named(header: str) -> None:
     with pytest.raises(UserError, match=r"embedding\.npy: not a readable \.npy file") as caught:
         load_npy(data, "embedding.npy")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02}(K\x01" + b"2\x86" * 64 + b"K\x01u.",
+        b"\x80\x02}K\x01" + b"2\x86" * 64 + b"K\x01s.",
+        b"(K\x01" + b"2\x86" * 64 + b"K\x01d.",
+        b"\x80\x04\x8f(" + b")" + b"2\x86" * 50 + b"\x90.",
+    ],
+    ids=["setitems", "setitem", "dict", "set"],
+)
+def test_keys_whose_hash_never_ends_are_refused_before_they_are_hashed(data: bytes) -> None:
+    with pytest.raises(UserError, match="key of type tuple|opcode EMPTY_SET"):
+        load_pickle(data, "file")
+
+
+def test_one_text_named_many_times_is_not_encoded_many_times() -> None:
+    text = b"\x8c\xff" + b"a" * 255 + b"\x94"
+    call = short("_codecs") + short("encode") + b"\x93h\x00\x85R"
+    record = load_pickle(b"\x80\x04(" + text + call * 1000 + b"l.", "file")
+    assert not any(isinstance(item, bytes) for item in record)
