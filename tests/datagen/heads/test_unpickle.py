@@ -248,7 +248,7 @@ def test_broken_npy_headers_are_named(header: str) -> None:
     ids=["setitems", "setitem", "dict", "set"],
 )
 def test_keys_whose_hash_never_ends_are_refused_before_they_are_hashed(data: bytes) -> None:
-    with pytest.raises(UserError, match="key of type tuple|opcode EMPTY_SET"):
+    with pytest.raises(UserError, match=r"key of type tuple|opcode EMPTY_SET"):
         load_pickle(data, "file")
 
 
