@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"factorportrait: {' '.join(str(error).split())[:MESSAGE_LENGTH]}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except OSError as error:
+        print(f"factorportrait: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_USER_ERROR
     except KeyboardInterrupt as stop:
         print(f"factorportrait: {str(stop) or 'interrupted'}", file=sys.stderr)
         return EXIT_INTERRUPTED

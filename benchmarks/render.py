@@ -1,6 +1,7 @@
 """Frames a second on one core, and the share of wall time that is not path tracing.
 
     python -m benchmarks.render [--size 256] [--samples 16] [--frames 9] [--views 2] [--styles bald,short,bob]
+                                [--labels depth,normals,segmentation]
 
 One person a hair style, in one process with one render thread. Columns, in milliseconds a picture:
 
@@ -8,7 +9,7 @@ One person a hair style, in one process with one render thread. Columns, in mill
 - denoiser: the difference between a picture of one sample with it and without;
 - scene: bringing people and frames to Blender and pictures back: skin and hair (once a clip), positions,
   acceleration structures, the render's file, view transform;
-- labels: labels and video encoding (depth, normals and segmentation switched on);
+- labels: labels and video encoding;
 - posing: shape and motion to vertices (once a clip).
 
 Outside is the share of all but tracing.
@@ -52,6 +53,7 @@ def main() -> None:
     for name, value in (("size", 256), ("samples", 16), ("frames", 9), ("views", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--styles", default="bald,short,bob")
+    parser.add_argument("--labels", default="depth,normals,segmentation", help="beyond those that are always there")
     options = parser.parse_args()
     head = load_head("open")
     renderer = ClipRenderer(RenderSettings(samples=options.samples))
@@ -123,7 +125,7 @@ def _clip(head: HeadModel, style: str, options: argparse.Namespace) -> Clip:
             "recipes": "{dynamic_sweep: 1}",
             "templates": "{studio_black: 1}",
             "splits": "{train: 1, validation: 0, test: 0}",
-            "labels": "[depth, normals, segmentation]",
+            "labels": f"[{options.labels}]",
             "appearance.hair_styles": f"{{{style}: 1}}",
         },
     )

@@ -39,6 +39,7 @@ GENERATE = ["generate", str(CONFIG), "--out", "{tmp}/out"]
         (["status", "{tmp}/none"], ["{tmp}/none", "no corpus"]),
         (["preview", str(CONFIG), "--clip", "4", "--out", "{tmp}/x.png"], ["--clip 4", "0 to 3"]),
         (["preview", str(CONFIG), "--out", "{tmp}/x.txt"], ["x.txt", "PNG"]),
+        (["generate", "x" * 300 + ".yaml", "--out", "{tmp}/out"], ["xxx", "too long"]),
         (["heads", "build", "flame2020"], ["flame2020"]),
         (["heads", "import", "{tmp}/file", "--name", "A/b", "--licence", "x"], ["A/b"]),
         (["heads", "import", "{tmp}/none.pkl", "--name", "a", "--licence", "x"], ["none.pkl"]),
