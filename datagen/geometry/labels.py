@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.geometry.cameras import project
+from datagen.geometry.normals import shading_normals, vertex_normals
 from datagen.geometry.posed import PosedClip
-from datagen.geometry.raster import Hits, View, shading_normals, vertex_normals
+from datagen.geometry.raster import Hits, View
 from datagen.geometry.surface import Surface
 from manifests.clip import Clip
 from manifests.conventions import PARTS, SEGMENTATION_CLASSES

@@ -16,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 
 from datagen.geometry.curves import fit_sphere, nearest, polygon_distance, smooth_curve, smooth_maximum
 from datagen.geometry.head_layout import HeadLayout, ear_distance
-from datagen.geometry.raster import vertex_normals
+from datagen.geometry.normals import vertex_normals
 from datagen.geometry.surface import Surface
 from manifests.conventions import LEFT_PUPIL, RIGHT_PUPIL
 

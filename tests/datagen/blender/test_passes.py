@@ -14,7 +14,8 @@ from datagen.blender.film import Exposure
 from datagen.blender.renderer import ClipRenderer
 from datagen.blender.studio import Studio
 from datagen.geometry.cameras import camera_centre, pixel_rays
-from datagen.geometry.raster import View, shading_normals, vertex_normals
+from datagen.geometry.normals import shading_normals, vertex_normals
+from datagen.geometry.raster import View
 from tests.datagen.blender.people import SIZE, person, views
 from tests.datagen.geometry.scenes import cameras_around, sphere
 

@@ -11,7 +11,7 @@ from datagen.blender.eyes import eye_directions
 from datagen.blender.melanin import blood_fraction, melanin_fraction, skin_colour
 from datagen.blender.noise import value_noise
 from datagen.blender.strands import grow
-from datagen.geometry.raster import vertex_normals
+from datagen.geometry.normals import vertex_normals
 from datagen.geometry.regions import IRIS_ANGLE_RAD
 from tests.datagen.blender.people import person
 

@@ -5,7 +5,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from datagen.geometry.cameras import camera_centre, look_at, pixel_rays, project
-from datagen.geometry.raster import View, shading_normals, vertex_normals
+from datagen.geometry.normals import shading_normals, vertex_normals
+from datagen.geometry.raster import View
 from tests.datagen.geometry.scenes import RADIUS, Array, cameras_around, sphere
 
 SIZE = 96
