@@ -1,0 +1,1 @@
+"""Whether a corpus is sound: what is checked, how it is spread, what was found."""

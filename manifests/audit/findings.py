@@ -1,0 +1,85 @@
+"""What an audit finds, and every kind of fault that it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Severity = Literal["error", "warning", "note"]
+"""An error makes a corpus unsound; a warning may spoil training; a note is only worth knowing."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of fault."""
+
+    severity: Severity
+    title: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault."""
+
+    check: str
+    """Key of `CHECKS`."""
+    clip: str
+    """The clip's key, or empty where the fault is the corpus's own."""
+    where: str
+    """Shard, manifest file, member or column."""
+    expected: str
+    seen: str
+
+    @property
+    def severity(self) -> Severity:
+        return CHECKS[self.check].severity
+
+    @property
+    def remedy(self) -> str:
+        return CHECKS[self.check].remedy
+
+
+_ANEW: Final = "delete its manifest part and run generate again, or put back a good copy"
+_LEAVE_OUT: Final = "leave the clip out with `factorportrait select`, or find out why by `factorportrait replay`"
+
+CHECKS: Final[dict[str, Check]] = {
+    # The folder and its shards.
+    "shard-missing": Check("error", "a shard of the manifest is not there", _ANEW),
+    "shard-extra": Check("warning", "a shard is there that no manifest names", "delete it, or run reindex"),
+    "shard-truncated": Check("error", "a shard ends before its last clip", _ANEW),
+    "shard-malformed": Check("error", "a shard is no plain tar of the manifest's clips", _ANEW),
+    "manifest-damaged": Check("error", "a file of the manifest cannot be read", "run `factorportrait reindex`"),
+    "manifest-missing": Check("error", "a committed range of clips has no rows", "run generate or reindex"),
+    "row-invalid": Check("error", "a manifest row says what no clip can be", "run `factorportrait reindex`"),
+    "key-duplicate": Check("error", "two rows or samples have one key", "run `factorportrait reindex`"),
+    "clip-quarantined": Check("warning", "a clip was given up", "see its error; mend it and generate that shard anew"),
+    "software-differs": Check("error", "a clip was made by other software than the corpus says", _ANEW),
+    "head-differs": Check("error", "a clip was made from another head file than the corpus says", _ANEW),
+    "config-differs": Check("error", "a clip was made from another configuration than the corpus says", _ANEW),
+    # One clip's members.
+    "bytes-differ": Check("error", "a member's bytes are not those that were written", _ANEW),
+    "member-missing": Check("error", "a sample lacks a member", _ANEW),
+    "member-unknown": Check("warning", "a sample holds a member of no known kind", "ignore or remove it"),
+    "member-undecodable": Check("error", "a member cannot be decoded", _ANEW),
+    "member-shape": Check("error", "a member has another shape or type than its record says", _ANEW),
+    "frame-count": Check("error", "a video has another number of frames than its record says", _ANEW),
+    "values-not-finite": Check("error", "an array holds NaN or infinity", _ANEW),
+    "spec-disagrees": Check("error", "a sample's record and its manifest row disagree", "run reindex"),
+    # One clip's pictures and geometry.
+    "frames-black": Check("error", "a picture shows next to nothing", _LEAVE_OUT),
+    "frames-burnt": Check("warning", "much of the person is burnt out", _LEAVE_OUT),
+    "frames-frozen": Check("error", "pictures stand still while motion or camera move", _LEAVE_OUT),
+    "head-out-of-frame": Check("warning", "the head leaves the picture", _LEAVE_OUT),
+    "cameras-disagree": Check("error", "cameras, mesh and landmarks do not fit the pictures", _LEAVE_OUT),
+    "landmarks-disagree": Check("error", "landmarks do not fit the cameras", _LEAVE_OUT),
+    "normals-disagree": Check("error", "normals do not fit the geometry", _LEAVE_OUT),
+    "depth-disagrees": Check("error", "depth does not fit the geometry", _LEAVE_OUT),
+    "replay-differs": Check("error", "a clip rendered again is not what is stored", "audit with the same software"),
+    "geometry-unchecked": Check("note", "no head to check geometry against", "build or import the head, audit again"),
+    # The corpus as a whole.
+    "identity-in-two-splits": Check("error", "an identity is in more than one split", "leave one of its splits out"),
+    "clips-alike": Check("warning", "two clips are nearly the same", "leave one out, or change the seed"),
+    "parameter-outlier": Check("warning", "a parameter lies far from all others", _LEAVE_OUT),
+    "coverage-hole": Check("warning", "a range that the configuration promises is empty", "generate more clips"),
+}
