@@ -10,10 +10,15 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from manifests.commands import Above, add_commands
 from manifests.errors import UserError
+
+if TYPE_CHECKING:
+    from manifests.audit.probe import Expected
+    from manifests.clip import Member
 
 OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip")
 OPTIONS = (*OPTIONS_WITH_VALUE, "--help")
@@ -50,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, watch, look at.")
+    parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, audit, look at.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     generate = commands.add_parser(
@@ -95,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--landmarks", metavar="FILE", help="FLAME's landmark embedding (.pkl, .npy or .npz)")
     take.add_argument("--replace", action="store_true", help="replace an imported head of the same name")
     take.set_defaults(run=_heads_import)
+
+    add_commands(commands, Above(probe=_probe, mesh=_mesh, rerender=_rerender))
     return parser
 
 
@@ -189,6 +196,29 @@ def _heads_import(arguments: argparse.Namespace) -> None:
         replace=arguments.replace,
     )
     print(f"{head.name}: imported, {head.kind}, sha256 {head.sha256}")
+
+
+def _probe(
+    spec: Mapping[str, Any],
+    motion: Mapping[str, Any],
+    cameras: Mapping[str, Any],
+    pictures: Sequence[tuple[int, int]],
+) -> list[Expected]:
+    from datagen.probe import probe
+
+    return probe(spec, motion, cameras, pictures)
+
+
+def _mesh(spec: Mapping[str, Any], motion: Mapping[str, Any]) -> tuple[Any, Any]:
+    from datagen.probe import mesh_probe
+
+    return mesh_probe(spec, motion)
+
+
+def _rerender(config: Mapping[str, Any], index: int, device: str | None) -> list[Member]:
+    from datagen.probe import rerender
+
+    return rerender(config, index, device)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,8 @@ def validate(model: type[Model], raw: Any, source: str | Callable[[str], str]) -
         # An unknown key is told first: a misspelt field also shows up as a missing one.
         faults.sort(key=lambda fault: fault["type"] != "extra_forbidden")
         path, line = _explain(model, faults[0])
-        more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+        others = len(faults) - 1
+        more = f" (and {others} more {'fault' if others == 1 else 'faults'})" if others else ""
         raise UserError(f"{named(path)}: {line}{more}") from None
 
 
@@ -225,7 +226,7 @@ def _explain(model: type[Settings], fault: Any) -> tuple[str, str]:
     elif kind == "literal_error":
         allowed = f"must be {fault['ctx']['expected']}".replace("'", "")
     else:
-        allowed = str(fault["msg"]).replace("Input should be", "must be")
+        allowed = str(fault["msg"]).replace("Input should be", "must be").replace("valid integer", "whole number")
     # A fault of the whole file names its field itself.
     return path, f"{path} = {show(given)}: {allowed}" if path else allowed
 

@@ -22,7 +22,8 @@ COPY_BYTES = 4 << 20
 """How much of a file is held at once when it is copied."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Storage:
@@ -196,6 +197,8 @@ def output_problem(error: BaseException, url: str) -> str:
     code = error.errno if isinstance(error, OSError) else None
     if code in _FULL:
         return f"output {url} is full: free space and run the same command again"
+    if code in _NO_FOLDER:
+        return f"output {url} is a file or lies below one: choose a folder for --out"
     if code in _DENIED:
         reason = os.strerror(code) if code else _one_line(error)
         return f"output {url} cannot be written ({reason}): give write access or choose another --out"

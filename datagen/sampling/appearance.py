@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import AppearanceSettings
 from datagen.sampling.streams import choose, draw, lerp, rng, spread_out, unit
+from datagen.sections import AppearanceSettings
 from manifests.clip import Appearance
 
 Colour = tuple[float, float, float]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import CameraSettings
 from datagen.geometry.cameras import intrinsics_from_focal, look_at
 from datagen.sampling.curves import PEAK_SPEED, minimum_jerk, wander
 from datagen.sampling.streams import choose, draw, lerp, rng, unit
+from datagen.sections import CameraSettings
 from manifests.clip import Cameras
 
 Array = NDArray[np.float64]

@@ -10,10 +10,10 @@ from collections.abc import Container, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import MotionSettings
 from datagen.sampling.curves import follow, minimum_jerk
 from datagen.sampling.faces import ACCENTS, CLOSED_LIPS, EMOTIONS, EXCLUSIVE, EXCLUSIVE_SIDES, JAW, Shapes
 from datagen.sampling.streams import draw, lerp, rng, unit
+from datagen.sections import MotionSettings
 
 Array = NDArray[np.float64]
 Tracks = dict[str, Array]

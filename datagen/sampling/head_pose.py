@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import MotionSettings
 from datagen.sampling.curves import PEAK_SPEED, follow, wander
 from datagen.sampling.streams import rng, unit
+from datagen.sections import MotionSettings
 
 Array = NDArray[np.float64]
 

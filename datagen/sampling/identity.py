@@ -8,8 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import CorpusConfig, IdentitySettings, Splits
+from datagen.config import CorpusConfig
 from datagen.sampling.streams import choose, rng, spread_out, unit
+from datagen.sections import IdentitySettings, Splits
 
 # Powers of the inverse plastic number: the two-dimensional R2 sequence (Roberts 2018, "The unreasonable
 # effectiveness of quasirandom sequences").

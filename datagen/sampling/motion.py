@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import MotionSettings
 from datagen.sampling.curves import gaussian_process, wander
 from datagen.sampling.expression import (
     Tracks,
@@ -25,6 +24,7 @@ from datagen.sampling.head_pose import head_curve, held_pose
 from datagen.sampling.rotations import about, axis_angle, inverse, multiply, turned
 from datagen.sampling.speech import NAMES, held_viseme, speech_curve
 from datagen.sampling.streams import rng
+from datagen.sections import MotionSettings
 from manifests.clip import HeadInfo, Motion
 
 Array = NDArray[np.float64]

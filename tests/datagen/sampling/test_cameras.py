@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from datagen.config import CameraSettings, Trajectories
 from datagen.geometry.cameras import camera_centre, project
 from datagen.sampling.cameras import CameraRig, sample_cameras
+from datagen.sections import CameraSettings, Trajectories
 
 CENTRE = (0.0, 0.13, 0.02)
 TRAJECTORIES = ("turntable", "spiral", "arc", "handheld")

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datagen.config import CorpusConfig, Splits, load_config
+from datagen.config import CorpusConfig, load_config
 from datagen.sampling.appearance import sample_appearance
 from datagen.sampling.identity import (
     identity_of,
@@ -13,6 +13,7 @@ from datagen.sampling.identity import (
     split_of,
     template_of,
 )
+from datagen.sections import Splits
 
 
 def corpus(**overrides: object) -> CorpusConfig:

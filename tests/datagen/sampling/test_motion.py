@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from datagen.config import MotionSettings
 from datagen.sampling.expression import blink_curve, settle
 from datagen.sampling.faces import ACCENTS, EMOTIONS, EXCLUSIVE, JAW
 from datagen.sampling.motion import Performance, hold_still, sample_motion
 from datagen.sampling.rotations import about, axis_angle, multiply, turned
 from datagen.sampling.speech import speech_curve
+from datagen.sections import MotionSettings
 from manifests.clip import HeadInfo
 
 CURVES = ("expression", "root", "neck", "jaw", "left_eye", "right_eye", "translation")

@@ -1,0 +1,172 @@
+"""The sections of a corpus' configuration: whom it shows, how they move, from where, and how that is rendered.
+
+Angles are degrees, lengths metres, times seconds; each field's unit is in its name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from datagen.settings import Settings, Span, Weights, span_within, within
+
+Weight = Annotated[float, within(0, 1_000_000)]
+Share = Annotated[float, within(0, 1)]
+
+
+class Recipes(Weights):
+    """How often each cell of the paper's matrix of static and moving cameras and motion occurs."""
+
+    phone: Weight = 0.0
+    """Fixed near-frontal cameras, dynamic motion."""
+    studio: Weight = 0.0
+    """Fixed cameras spread over the yaw range, dynamic motion."""
+    view_sweep: Weight = 0.0
+    """Moving cameras, one expression and pose per identity held still."""
+    dynamic_sweep: Weight = 0.0
+    """Moving cameras, dynamic motion."""
+
+
+class Splits(Weights):
+    """Shares of the identities. No identity is in two splits."""
+
+    train: Weight = 0.0
+    validation: Weight = 0.0
+    test: Weight = 0.0
+
+
+class IdentitySettings(Settings):
+    """The shape of the heads."""
+
+    components: Annotated[int, within(0, 1000)] = 100
+    """How many of the head's identity components vary, the first ones; at most as many as the head has."""
+    spread: Annotated[float, within(0, 3)] = 1.0
+    """Standard deviation of each coefficient, in units of the head's own standard deviation."""
+    limit: Annotated[float, within(0.1, 5)] = 2.0
+    """No coefficient lies further out than this many times the spread."""
+
+
+class HairStyles(Weights):
+    """How often each hair style occurs among the identities."""
+
+    bald: Weight = 0.0
+    buzz: Weight = 0.0
+    short: Weight = 0.0
+    bob: Weight = 0.0
+
+
+class HairLengths(Settings):
+    """Length of the strands for each hair style."""
+
+    buzz_m: Annotated[Span, span_within(0.001, 0.02)] = (0.003, 0.009)
+    short_m: Annotated[Span, span_within(0.01, 0.12)] = (0.025, 0.06)
+    bob_m: Annotated[Span, span_within(0.08, 0.4)] = (0.16, 0.26)
+
+
+class AppearanceSettings(Settings):
+    """Skin, eyes, hair and clothes of the identities."""
+
+    melanin: Annotated[Span, span_within(0, 1)] = (0.0, 1.0)
+    """Skin pigment: 0 the lightest, 1 the darkest human skin. Iris and hair colours go with it."""
+    haemoglobin: Annotated[Span, span_within(0, 1)] = (0.15, 0.85)
+    """Blood in the skin: 0 pale, 1 ruddy."""
+    roughness: Annotated[Span, span_within(0, 1)] = (0.38, 0.6)
+    """Roughness of the skin's gloss: low is oily, high is matte."""
+    hair_styles: HairStyles = HairStyles(bald=0.1, buzz=0.25, short=0.4, bob=0.25)
+    hair_lengths: HairLengths = HairLengths()
+    grey_share: Share = 0.12
+    """Share of the identities whose hair has gone partly or wholly grey."""
+    neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.075, -0.045)
+    """Height of the collar above (+) or below (-) the neck joint."""
+
+
+class MotionSettings(Settings):
+    """Head, eyes and face over time, in the clips with dynamic motion; the held pose in the others."""
+
+    yaw_deg: Annotated[Span, span_within(-80, 80)] = (-40.0, 40.0)
+    """Head turn; positive to the subject's left."""
+    pitch_deg: Annotated[Span, span_within(-60, 60)] = (-22.0, 22.0)
+    """Head nod; positive is down."""
+    roll_deg: Annotated[Span, span_within(-45, 45)] = (-12.0, 12.0)
+    """Head tilt; positive towards the subject's right shoulder."""
+    speed_deg_per_s: Annotated[float, within(1, 600)] = 180.0
+    """Limit of the head's angular speed."""
+    body_share: Share = 0.2
+    """Share of each head turn that the whole figure makes; the neck makes the rest."""
+    sway_m: Annotated[float, within(0, 0.1)] = 0.006
+    """How far the body sways in each direction."""
+    eye_yaw_deg: Annotated[float, within(0, 30)] = 30.0
+    """Limit of the eyes' turn in the head, to each side. People reach about 45, comfortably 30."""
+    eye_pitch_deg: Annotated[float, within(0, 20)] = 20.0
+    """Limit of the eyes' turn in the head, up and down."""
+    blinks_per_minute: Annotated[Span, span_within(0, 40)] = (15.0, 20.0)
+    """Mean blink rate of a clip. Heads whose expression components have no names do not blink."""
+    speech_share: Share = 0.6
+    """Share of the dynamic clips in which the person speaks."""
+    syllables_per_s: Annotated[Span, span_within(1, 8)] = (3.0, 6.0)
+    """Rhythm of speech."""
+    jaw_open_deg: Annotated[float, within(0, 25)] = 14.0
+    """Limit of the jaw's opening."""
+    emotion_strength: Annotated[Span, span_within(0, 1)] = (0.4, 1.0)
+    """Strength of the emotions and accents that the face shows; 1 is the strongest the shapes allow."""
+    expression_components: Annotated[int, within(0, 500)] = 20
+    """Of heads whose expression components have no names (FLAME): how many vary, the first ones."""
+    expression_spread: Annotated[float, within(0, 3)] = 0.8
+    """Of heads whose expression components have no names: standard deviation of each over time."""
+
+
+class Trajectories(Weights):
+    """How often each camera path occurs among the sweeps."""
+
+    turntable: Weight = 0.0
+    """Round the head at constant height; to and fro if the yaw range is less than a full circle."""
+    spiral: Weight = 0.0
+    """A circle on the view sphere that widens and narrows, with the distance breathing."""
+    arc: Weight = 0.0
+    """To and fro between two far viewpoints, easing in and out."""
+    handheld: Weight = 0.0
+    """One viewpoint, held by an unsteady hand."""
+
+
+class CameraSettings(Settings):
+    """Where the cameras are and what lens they have. The sensor is 36 mm wide, and so is the picture."""
+
+    yaw_deg: Annotated[Span, span_within(-180, 180)] = (-90.0, 90.0)
+    """Direction of the camera about the vertical axis; 0 is in front, positive to the subject's left."""
+    pitch_deg: Annotated[Span, span_within(-80, 80)] = (-15.0, 30.0)
+    """Height of the camera as an angle above the head's horizontal plane."""
+    phone_yaw_deg: Annotated[Span, span_within(-45, 45)] = (-12.0, 12.0)
+    """As yaw_deg, for the near-frontal cameras of the phone recipe."""
+    phone_pitch_deg: Annotated[Span, span_within(-45, 45)] = (-10.0, 8.0)
+    """As pitch_deg, for the phone recipe."""
+    roll_deg: Annotated[Span, span_within(-45, 45)] = (-3.0, 3.0)
+    """Turn of the camera about its line of sight."""
+    focal_length_mm: Annotated[Span, span_within(10, 300)] = (55.0, 100.0)
+    """Focal length on the 36 mm sensor; one lens for all views of a clip."""
+    distance_m: Annotated[Span, span_within(0.35, 10)] = (0.5, 2.0)
+    """Distance from the aim point. head_share chooses it within this range, if given."""
+    head_share: Annotated[Span, span_within(0.05, 2)] | None = (0.48, 0.6)
+    """Height of a head (0.24 m) as a share of the picture's height; null draws the distance freely."""
+    aim_height_m: Annotated[Span, span_within(-0.5, 0.5)] = (-0.035, -0.01)
+    """Height of the aim point above the head's centre; below it, to take in the shoulders."""
+    aim_jitter_m: Annotated[float, within(0, 0.2)] = 0.01
+    """How far the aim point may lie off on each axis."""
+    trajectories: Trajectories = Trajectories(turntable=1, spiral=1, arc=1, handheld=1)
+    sweep_deg_per_s: Annotated[Span, span_within(0, 360)] = (20.0, 45.0)
+    """Greatest angular speed of the moving cameras."""
+    handheld_deg: Annotated[float, within(0, 10)] = 2.5
+    """How far a hand-held camera strays in yaw and in pitch."""
+
+
+class RenderConfig(Settings):
+    """How the pictures are made."""
+
+    engine: Literal["cycles", "eevee"] = "cycles"
+    device: Literal["cpu", "cuda", "optix", "hip", "metal"] = "cpu"
+    """Asking for a device that is absent is an error, not a silent fall-back."""
+    samples: Annotated[int, within(1, 65_536)] = 16
+    """Paths per pixel."""
+    denoiser: Literal["none", "fast", "accurate"] = "fast"
+    max_bounces: Annotated[int, within(0, 64)] = 4
+    """Longest light path."""
+    subdivision: Annotated[int, within(0, 2)] = 1
+    """Loop subdivision levels of the skin; each makes four triangles of one."""
