@@ -25,7 +25,7 @@ OPTIONS = (*OPTIONS_WITH_VALUE, "--help")
 """Of the commands that take a configuration; any other option there overrides a field of it."""
 
 MESSAGE_LENGTH = 1000
-EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 0, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"factorportrait: {' '.join(str(error).split())[:MESSAGE_LENGTH]}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        sys.stdout = None
+        return EXIT_PIPE_CLOSED
     except OSError as error:
         print(f"factorportrait: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return EXIT_USER_ERROR

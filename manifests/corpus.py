@@ -18,6 +18,22 @@ from manifests.storage import Storage
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 """It becomes part of paths."""
 
+MOST = 1_000_000_000
+"""Of clips, and so of anything counted here."""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which of a corpus' clips a folder made by `export` holds. They keep their keys and shards."""
+
+    clips: int
+    shards: int
+    """That hold at least one of them."""
+    keys_sha256: str
+    """Over the keys in their order, each with a newline behind it."""
+    where: str
+    """The SQL condition that chose them; empty for a list, or for all that have a sample."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -33,6 +49,8 @@ class Corpus:
     """The resolved configuration."""
     software: dict[str, str] = field(default_factory=dict)
     """Version of each distribution that shapes the clips' bytes."""
+    subset: Subset | None = None
+    """None where the folder holds, or shall hold, all clips."""
 
     @property
     def layout(self) -> Layout:
@@ -53,15 +71,16 @@ def read_corpus(storage: Storage) -> Corpus:
             f"{storage.url}: cannot be read ({type(error).__name__}: {reason}); give access to it, or another folder"
         ) from error
     try:
-        corpus = Corpus(**json.loads(data))
+        corpus = _parse(json.loads(data))
         numbers = (corpus.format_version, corpus.clips, corpus.clips_per_shard)
         texts = (corpus.name, corpus.config_hash)
         sound = (
-            all(type(number) is int and 0 < number <= 1_000_000_000 for number in numbers)
+            all(type(number) is int and 0 < number <= MOST for number in numbers)
             and all(type(text) is str for text in texts)
             and _NAME.fullmatch(corpus.name) is not None
             and isinstance(corpus.config, dict)
             and isinstance(corpus.software, dict)
+            and (corpus.subset is None or _is_sound(corpus.subset))
         )
     except (ValueError, TypeError, RecursionError):
         sound = False
@@ -76,7 +95,10 @@ def read_corpus(storage: Storage) -> Corpus:
 
 
 def write_corpus(storage: Storage, corpus: Corpus) -> None:
-    text = json.dumps(dataclasses.asdict(corpus), indent=2, sort_keys=True, ensure_ascii=False)
+    fields = dataclasses.asdict(corpus)
+    if corpus.subset is None:
+        del fields["subset"]
+    text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False)
     storage.write(CORPUS_FILE, f"{text}\n".encode())
 
 
@@ -91,6 +113,11 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
             raise UserError(f"output {storage.url} is not empty and holds no corpus ({names[0]}); choose another --out")
         return None
     found = read_corpus(storage)
+    if found.subset is not None:
+        raise UserError(
+            f"output {storage.url} holds a subset of {found.name} made by export, which cannot grow; "
+            "choose another --out"
+        )
     if (found.config_hash, found.name, found.clips_per_shard) != (
         wanted.config_hash,
         wanted.name,
@@ -113,6 +140,20 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
             f"set clips to {found.clips} or more, or choose another --out"
         )
     return found
+
+
+def _parse(fields: Any) -> Corpus:
+    """Raises TypeError for fields that no corpus has."""
+    if isinstance(fields, dict) and fields.get("subset") is not None:
+        fields["subset"] = Subset(**fields["subset"])
+    return Corpus(**fields)
+
+
+def _is_sound(subset: Subset) -> bool:
+    numbers = (subset.clips, subset.shards)
+    return all(type(number) is int and 0 < number <= MOST for number in numbers) and all(
+        type(text) is str for text in (subset.keys_sha256, subset.where)
+    )
 
 
 @functools.cache

@@ -16,6 +16,9 @@ from manifests.table import SCHEMA, Row, table_writer, write_rows
 
 SHARDS_PER_FILE = 1000
 ROWS_PER_GROUP = 10_000
+ROWS_PER_BATCH = 10_000
+MOST_ROWS, MOST_BYTES = 1_000_000, 1 << 30
+"""Of a row group that is believed: a shard's clips, or `ROWS_PER_GROUP` of them, are far fewer."""
 
 
 def read_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> pa.Table:
@@ -27,11 +30,17 @@ def read_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> p
 def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The same rows in batches, one after the other, for a manifest that memory does not hold."""
     storage = out if isinstance(out, Storage) else Storage(out)
-    wanted = list(columns) if columns is not None else SCHEMA.names
     for item in manifest_files(storage):
-        with _damage_named(storage, item.path), storage.open(item.path) as file, pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(columns=wanted):
-                yield batch.select(wanted)
+        yield from iter_file(storage, item, columns)
+
+
+def iter_file(storage: Storage, item: ManifestFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Rows of one file of the manifest, in batches. Raises UserError if it is damaged."""
+    wanted = list(columns) if columns is not None else SCHEMA.names
+    with _damage_named(storage, item.path), storage.open(item.path) as file, pq.ParquetFile(file) as table:
+        _check_size(table)
+        for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted):
+            yield batch.select(wanted).cast(pa.schema([SCHEMA.field(name) for name in wanted]))
 
 
 def manifest_files(storage: Storage) -> list[ManifestFile]:
@@ -62,13 +71,14 @@ def read_part(storage: Storage, shard: int) -> list[Row]:
     return rows
 
 
-def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_FILE) -> None:
+def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_FILE, gaps: bool = False) -> None:
     """Put parts, wherever a whole group of them is there, into files of `shards_per_file` shards.
 
-    A last shard that is not full keeps its part: a larger corpus will open it again. A file is in its place
-    before what it replaces goes, and what comes out does not depend on how often this was interrupted.
+    A last shard that is not full keeps its part: a larger corpus will open it again. With `gaps` the corpus is a
+    subset that is all there: shards may be missing, and none will grow. A file is in its place before what it
+    replaces goes, and what comes out does not depend on how often this was interrupted.
     """
-    full = layout.shards if layout.is_full(layout.shards - 1) else layout.shards - 1
+    full = layout.shards if gaps or layout.is_full(layout.shards - 1) else layout.shards - 1
     groups: dict[int, list[ManifestFile]] = defaultdict(list)
     for item in _all_files(storage):
         if item.last < full and item.first // shards_per_file == item.last // shards_per_file:
@@ -77,7 +87,7 @@ def compact(storage: Storage, layout: Layout, shards_per_file: int = SHARDS_PER_
         first = group * shards_per_file
         last = min(first + shards_per_file, full) - 1
         sources = _without_overlap(items)
-        if sum(item.last - item.first + 1 for item in sources) != last - first + 1:
+        if not gaps and sum(item.last - item.first + 1 for item in sources) != last - first + 1:
             continue
         target = compacted_path(first, last)
         if [item.path for item in sources] != [target]:
@@ -108,15 +118,28 @@ def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> No
 
 
 def _read_file(storage: Storage, path: str) -> pa.Table:
-    with _damage_named(storage, path), storage.open(path) as file:
-        return pq.read_table(file, schema=SCHEMA)
+    with _damage_named(storage, path), storage.open(path) as file, pq.ParquetFile(file) as table:
+        _check_size(table)
+        return table.read().select(SCHEMA.names).cast(SCHEMA)
+
+
+def _check_size(table: pq.ParquetFile) -> None:
+    """Refuse what no writer of ours makes before memory is taken for it. Raises ValueError."""
+    groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
+    for group in groups:
+        if group.num_rows > MOST_ROWS or group.total_byte_size > MOST_BYTES:
+            raise ValueError(f"a row group of {group.num_rows} rows and {group.total_byte_size} bytes")
 
 
 @contextlib.contextmanager
 def _damage_named(storage: Storage, path: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, ValueError, KeyError, IsADirectoryError) as error:
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        # Of a damaged file Arrow raises a plain OSError that lacks the number which the system's have.
+        from_arrow = type(error) is OSError and error.errno is None
+        if isinstance(error, OSError) and not from_arrow and not isinstance(error, IsADirectoryError):
+            raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(
             f"{storage.url}/{path} is damaged ({reason}): put back a good copy, or delete it "

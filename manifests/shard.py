@@ -46,6 +46,22 @@ def assemble(storage: Storage, layout: Layout, shard: int, config_hash: str) -> 
     storage.delete_folder(spool_folder(shard))
 
 
+def copy_data(source: IO[bytes], entry: tar.Entry, sink: IO[bytes] | None) -> str:
+    """The SHA-256 of an entry's bytes, which are copied on the way. Raises DamagedTarError if they end early."""
+    source.seek(entry.offset)
+    digest = hashlib.sha256()
+    left = entry.size
+    while left:
+        piece = source.read(min(left, COPY_BYTES))
+        if not piece:
+            raise tar.DamagedTarError(f"{entry.name!r} is cut short")
+        digest.update(piece)
+        if sink is not None:
+            sink.write(piece)
+        left -= len(piece)
+    return digest.hexdigest()
+
+
 def _write_tar(storage: Storage, layout: Layout, shard: int, config_hash: str) -> list[Row]:
     found = spool.read_spool(storage, layout, shard)
     rows: list[Row] = []
@@ -80,7 +96,7 @@ def _append(storage: Storage, layout: Layout, clip: int, config_hash: str, sink:
                 if name == spool.SPEC:
                     source.seek(entry.offset)
                     spec = source.read(entry.size)
-                digest = _copy(source, entry, sink)
+                digest = copy_data(source, entry, sink)
                 sink.write(bytes(tar.padding(entry.size)))
                 members.append(StoredMember(name, start + entry.offset, entry.size, digest))
                 end = entry.end
@@ -99,20 +115,6 @@ def _checked_row(
         raise ValueError("the fragment is of another clip or another configuration")
     pa.Table.from_pylist([row], schema=SCHEMA)
     return row
-
-
-def _copy(source: IO[bytes], entry: tar.Entry, sink: IO[bytes]) -> str:
-    source.seek(entry.offset)
-    digest = hashlib.sha256()
-    left = entry.size
-    while left:
-        piece = source.read(min(left, COPY_BYTES))
-        if not piece:
-            raise tar.DamagedTarError(f"{entry.name!r} is cut short")
-        digest.update(piece)
-        sink.write(piece)
-        left -= len(piece)
-    return digest.hexdigest()
 
 
 def _error(storage: Storage, layout: Layout, clip: int) -> str:

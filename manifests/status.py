@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from manifests import runlog, spool
-from manifests.corpus import read_corpus
+from manifests.corpus import Subset, read_corpus
 from manifests.layout import Layout
 from manifests.manifest import committed_shards, iter_manifest
 from manifests.storage import Storage
@@ -31,7 +31,8 @@ class Status:
     out: str
     name: str
     state: str
-    """``new``, ``running``, ``finished``, ``interrupted``, ``failed`` or ``killed`` (a run that fell silent)."""
+    """``new``, ``running``, ``finished``, ``interrupted``, ``failed`` or ``killed`` (a run that fell silent); of a
+    subset ``exported``, or ``half exported``."""
     clips: int
     shards: int
     committed_clips: int
@@ -76,6 +77,8 @@ def format_status(status: Status) -> str:
         lines.append(speed + left)
     if status.state in (runlog.INTERRUPTED, runlog.FAILED, "killed"):
         lines.append("  run the same `generate` command again to go on")
+    if status.state == "half exported":
+        lines.append("  run the same `export` command again to go on")
     return "\n".join(lines + [f"  {error}" for error in status.errors])
 
 
@@ -90,6 +93,8 @@ def duration(seconds: float) -> str:
 
 def _read(storage: Storage, now: float) -> Status:
     corpus = read_corpus(storage)
+    if corpus.subset is not None:
+        return _read_subset(storage, corpus.name, corpus.subset)
     layout = corpus.layout
     committed = committed_shards(storage, layout)
     committed_clips = sum(committed) * layout.clips_per_shard
@@ -125,6 +130,31 @@ def _read(storage: Storage, now: float) -> Status:
         clips_per_second=rate,
         seconds_left=(layout.clips - committed_clips - spooled) / rate if running and rate else None,
         errors=tuple(errors or (record.errors[-_ERRORS:] if record else ())),
+    )
+
+
+def _read_subset(storage: Storage, name: str, subset: Subset) -> Status:
+    """A subset has no runs, and only the shards of its clips."""
+    shards: set[int] = set()
+    clips = 0
+    for batch in iter_manifest(storage, ["shard"]):
+        clips += len(batch)
+        shards.update(pc.unique(batch["shard"]).to_pylist())
+    return Status(
+        out=storage.url,
+        name=name,
+        state="exported" if clips >= subset.clips else "half exported",
+        clips=subset.clips,
+        shards=subset.shards,
+        committed_clips=clips,
+        committed_shards=len(shards),
+        spooled_clips=0,
+        quarantined=0,
+        failures=0,
+        workers=0,
+        clips_per_second=None,
+        seconds_left=None,
+        errors=(),
     )
 
 

@@ -78,6 +78,16 @@ class Storage:
         """Names in a folder, sorted, temporaries left out; nothing if there is no such folder."""
         return [name for name in self._all_names(folder) if not _is_temporary(name)]
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Bytes of each file in a folder, temporaries left out; nothing if there is no such folder."""
+        self._forget(folder)
+        try:
+            found = self.fs.ls(self._full(folder), detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        files = ((str(item["name"]).rsplit("/", 1)[-1], item) for item in found if item["type"] == "file")
+        return {name: int(item["size"] or 0) for name, item in files if name and not _is_temporary(name)}
+
     def delete(self, path: str) -> None:
         """Delete a file if it is there."""
         with contextlib.suppress(FileNotFoundError):

@@ -53,6 +53,7 @@ CHECKS: Final[dict[str, Check]] = {
     "manifest-missing": Check("error", "a committed range of clips has no rows", "run generate or reindex"),
     "row-invalid": Check("error", "a manifest row says what no clip can be", "run `factorportrait reindex`"),
     "key-duplicate": Check("error", "two rows or samples have one key", "run `factorportrait reindex`"),
+    "corpus-unfinished": Check("note", "not all clips are made yet", "run the same generate command again"),
     "clip-quarantined": Check("warning", "a clip was given up", "see its error; mend it and generate that shard anew"),
     "software-differs": Check("error", "a clip was made by other software than the corpus says", _ANEW),
     "head-differs": Check("error", "a clip was made from another head file than the corpus says", _ANEW),

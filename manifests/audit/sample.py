@@ -1,0 +1,137 @@
+"""What one clip's members tell of their soundness, with nothing believed of what they declare.
+
+`check_sample` never raises on what a sample holds: whatever is wrong with it becomes a finding. It takes memory
+for a window of pictures and a few expected ones, by the sizes of the manifest row, which are bounded first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.audit import arrays, fingerprint, geometry, images
+from manifests.audit.findings import Finding
+from manifests.audit.probe import GeometryProbe
+from manifests.conventions import VIEW_LABELS
+from manifests.corpus import Corpus
+from manifests.decode import read_json
+from manifests.errors import UserError
+from manifests.table import spec_columns
+
+ALWAYS = ("rgb", "alpha", "pose_normals")
+ARCHIVES = ("motion", "cameras", "landmarks")
+LARGEST_SPEC = 1 << 20
+"""Bytes; a clip's record has some thousand."""
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """What was found in one clip."""
+
+    findings: tuple[Finding, ...]
+    """Each kind at most once for each member."""
+    fingerprint: bytes
+    """For `fingerprint.alike`; empty where the clip could not be read."""
+
+
+def check_sample(
+    row: Mapping[str, Any], members: Mapping[str, bytes], probe: GeometryProbe | None, corpus: Corpus
+) -> SampleResult:
+    """Findings in the ``members`` (name behind the key -> bytes) of a finished clip by its manifest ``row``.
+
+    The record is held against the row and the corpus, arrays and videos against the sizes in the row, landmarks
+    against cameras, and the first, middle and last picture of each view against the ``probe``'s mesh.
+    """
+    shape = arrays.Shape.of_row(row)
+    if shape is None:
+        seen = f"{row['views']} views of {row['frames']} frames, {row['width']} x {row['height']}"
+        return SampleResult((Finding("row-invalid", row["key"], "manifest", "sizes that a clip can have", seen),), b"")
+    found = _Findings(row["key"])
+    spec = _spec(members, row, corpus, found)
+    stored = {name: arrays.read(f"{name}.npz", members, shape, found.add) for name in ARCHIVES}
+    sound = {name: value for name, value in stored.items() if value is not None}
+    whole = len(sound) == len(ARCHIVES)
+    posable = whole and spec is not None
+    if "cameras" in sound:
+        posable &= geometry.check_cameras(sound["cameras"], found.add)
+    if "cameras" in sound and "landmarks" in sound:
+        geometry.check_landmarks(sound["cameras"], sound["landmarks"], shape, found.add)
+    labels = [*ALWAYS, *(label for label in VIEW_LABELS if label in (row["labels"] or []))]
+    thumbnails: list[bytes] = []
+    expected: geometry.Meshes = {}
+    for view in range(shape.views):
+        if posable and spec is not None and view % geometry.views_at_once(shape) == 0:
+            expected = geometry.expect(probe, spec, sound, shape, view, found.add)
+        checker = images.ViewCheck(view, shape, sound.get("landmarks"), found.add)
+        meshes = geometry.MeshCheck(view, expected, str(row["hair_style"]), found.add)
+        for start, pictures in images.windows(view, labels, members, shape, found.add):
+            checker.take(start, pictures)
+            meshes.take(start, pictures)
+        checker.finish()
+        meshes.finish()
+        thumbnails += checker.thumbnails
+    made = fingerprint.make(sound["motion"], sound["cameras"], thumbnails) if whole and thumbnails else b""
+    return SampleResult(tuple(found.made.values()), made)
+
+
+class _Findings:
+    """Findings of one clip, each kind once a member."""
+
+    def __init__(self, clip: str) -> None:
+        self._clip = clip
+        self.made: dict[tuple[str, str], Finding] = {}
+
+    def add(self, check: str, where: str, expected: str, seen: str) -> None:
+        where = _one_line(where)
+        self.made.setdefault((check, where), Finding(check, self._clip, where, _one_line(expected), _one_line(seen)))
+
+
+def _spec(
+    members: Mapping[str, bytes], row: Mapping[str, Any], corpus: Corpus, found: _Findings
+) -> dict[str, Any] | None:
+    """The record, held against its row and the corpus; None if there is none."""
+    name = "spec.json"
+    if name not in members:
+        found.add("member-missing", name, name, "none")
+        return None
+    if len(members[name]) > LARGEST_SPEC:
+        found.add("member-undecodable", name, f"at most {LARGEST_SPEC} bytes", f"{len(members[name])} bytes")
+        return None
+    try:
+        spec = read_json(name, members[name])
+    except UserError as error:
+        found.add("member-undecodable", name, "a JSON object", str(error))
+        return None
+    try:
+        columns = spec_columns(spec)
+    except ValueError as error:
+        found.add("member-undecodable", name, "the record of a clip", str(error))
+        return None
+    for column, value in columns.items():
+        if row.get(column) != value:
+            found.add("spec-disagrees", f"{name}:{column}", _text(row.get(column)), _text(value))
+    software = spec.get("software")
+    software = software if isinstance(software, dict) else {}
+    promised = corpus.software or software  # some corpora promise none
+    other = [package for package in sorted({*software, *promised}) if software.get(package) != promised.get(package)]
+    if other:
+        expected, seen = (
+            ", ".join(f"{package} {_text(versions.get(package, 'absent'))}" for package in other)
+            for versions in (promised, software)
+        )
+        found.add("software-differs", f"{name}:software", expected, seen)
+    return spec
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        return "a deeply nested value"
+
+
+def _one_line(text: str, most: int = 300) -> str:
+    """Anybody's text, fit for a terminal: short, and without control characters."""
+    plain = "".join(char if char.isprintable() else " " for char in text[:most])
+    return " ".join(plain.split())
