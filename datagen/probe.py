@@ -29,8 +29,8 @@ Array = NDArray[Any]
 LARGEST_EDGE, MOST_FRAMES, MOST_SUBDIVISION = 8192, 10_001, 2
 LONGEST_FOCAL_PX, FARTHEST_M = 1e6, 1e3
 """With a surface a millimetre before the camera, pixels stay within 1e12: whole numbers hold them."""
-MOST_LAYERS = 100
-"""How often faces may cover the picture, by the rectangles around them; a head's do some 10 times."""
+MOST_LAYERS = 40
+"""How often faces may cover the picture, by the rectangles around them; a head's do 7 times at most."""
 
 
 def probe(
@@ -182,7 +182,7 @@ def _check_work(vertices: Array, faces: Array, camera: tuple[Array, Array], widt
     low, high = np.minimum(np.minimum(first, second), third), np.maximum(np.maximum(first, second), third)
     covered = (high - low + 1).prod(axis=-1).sum()
     if covered > MOST_LAYERS * width * height + 16 * len(faces):
-        raise UserError("cameras.npz: a camera stands inside the head, or nearly so; leave the clip out")
+        raise UserError("motion.npz: its head is torn apart and fills the picture many times over; leave the clip out")
 
 
 def _at(motion: Motion, frames: list[int]) -> Motion:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from manifests.audit.probe import Rerender
 from manifests.corpus import installed_version
-from manifests.decode import read_arrays, read_frames, read_json
+from manifests.decode import DEPTH_STEP_M, FLOW_STEP_PX, NORMAL_SCALE, read_arrays, read_frames, read_json
 from manifests.errors import UserError
 from manifests.reader import CorpusReader
 from manifests.table import OK
@@ -48,19 +48,20 @@ _ANY: Final = math.inf
 TOLERANCES: Final[dict[str, Tolerance]] = {
     "rgb": Tolerance(1.0, _ANY, 1.0, "of 255"),
     "alpha": Tolerance(1.0, _ANY, 1.0, "of 255"),
-    "pose_normals": Tolerance(_ANY, 2 / 127, 0.001, "(unit vectors)"),
-    "normals": Tolerance(_ANY, 2 / 127, 0.001, "(unit vectors)"),
-    "depth": Tolerance(_ANY, 2e-4, 0.001, "m"),
+    "pose_normals": Tolerance(_ANY, 2.5 / NORMAL_SCALE, 0.001, "(unit vectors)"),
+    "normals": Tolerance(_ANY, 2.5 / NORMAL_SCALE, 0.001, "(unit vectors)"),
+    "depth": Tolerance(_ANY, 2.5 * DEPTH_STEP_M, 0.001, "m"),
     "segmentation": Tolerance(_ANY, 0.0, 0.01, "(another class)"),
     "uv": Tolerance(_ANY, 1e-3, 0.001, "of the texture"),
-    "flow": Tolerance(_ANY, 2 / 32, 0.001, "px"),
+    "flow": Tolerance(_ANY, 2.5 * FLOW_STEP_PX, 0.001, "px"),
     "motion": Tolerance(_ANY, 1e-5, 0.0, "rad or m"),
     "cameras": Tolerance(_ANY, 1e-6, 0.0, "px or m"),
     "landmarks": Tolerance(_ANY, 1e-2, 0.005, "px or m"),
 }
 """By label, or name of arrays. Colour and coverage are path traced and denoised, so two devices agree in the mean.
-Labels come from one rasteriser on the processor: two of their steps, but for pixels on an outline, which may fall to
-either side of it. Where hair is comes from Blender: more of the segmentation, and of what landmarks it hides, differs."""
+Labels come from one rasteriser on the processor: two of their steps (and a half, for rounding), but for pixels on an
+outline, which may fall to either side of it. Where hair lies comes from Blender, so more of the segmentation, and of
+which landmarks are visible, may differ."""
 
 _OF_THE_MACHINE: Final = ("software", "render", "config_hash")
 """What spec.json says of how and where a clip is rendered, not of what it shows."""

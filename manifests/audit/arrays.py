@@ -69,7 +69,7 @@ def read(name: str, members: Mapping[str, bytes], shape: Shape, add: Add) -> dic
     for entry, (sizes, kind) in expected.items():
         where = f"{name}:{entry}"
         if entry not in found:
-            add("member-missing", where, entry, f"only {', '.join(sorted(found)) or 'nothing'}")
+            add("member-shape", where, f"an array {entry}", f"only {', '.join(sorted(found)) or 'nothing'}")
             sound = False
             continue
         array = found[entry]

@@ -63,7 +63,10 @@ def audit(
     clips_read = 0
     if level == "full":
         circumstances = (reader.url, sample, "probe" if probe else "no probe")
-        clips_read = check_contents(sources, found, circumstances, sample, workers, address, probe, journal, progress)
+        clips_read, few = check_contents(
+            sources, found, circumstances, sample, workers, address, probe, journal, progress
+        )
+        unchecked += few
     else:
         unchecked.insert(0, QUICK)
     replayed = check_replays(reader, sources, found, replay, rerender) if replay and rerender else 0

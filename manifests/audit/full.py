@@ -33,15 +33,15 @@ def check_contents(
     probe: GeometryProbe | None,
     journal: str | None,
     progress: Callable[[int, int], None] | None,
-) -> int:
-    """The number of clips that were read."""
+) -> tuple[int, list[str]]:
+    """The number of clips that were read, and what could not be checked."""
     corpora = [source.corpus for source in sources]
     hashes = [corpus.config_hash for corpus in corpora]
     path = journal or journal_path(*circumstances, *hashes, installed_version("factorportrait"))
     shards = sum(source.shards for source in sources)
     if not shards:
-        return 0
-    read = done = 0
+        return 0, []
+    read = done = made = 0
     prints: list[tuple[str, bytes]] = []
     with contextlib.ExitStack() as stack:
         notes = stack.enter_context(open_journal(path))
@@ -60,12 +60,14 @@ def check_contents(
             for check, count in result.counts.items():
                 found.more(check, count - sum(finding.check == check for finding in result.findings))
             read += result.clips_read
+            made += len(result.fingerprints)
             prints += result.fingerprints[: MOST_FINGERPRINTS - len(prints)]
             done += 1
             if progress is not None:
                 progress(done, shards)
     check_fingerprints(prints, found)
-    return read
+    few = [f"clips alike by their pictures: the first {len(prints)} were compared"] if len(prints) < made else []
+    return read, few
 
 
 @contextlib.contextmanager

@@ -51,6 +51,7 @@ class Api:
         self._listing = Listing(self._reader)
         self._clip_reader = ClipReader(self._reader, mesh)
         self._clips: dict[tuple[int, str], Clip] = {}
+        self._keeping = threading.Lock()
         self._decoding = threading.BoundedSemaphore(AT_ONCE)
         self._paths: dict[str, Callable[[Parameters], Answer]] = {
             "/api/corpus": self._corpus,
@@ -177,9 +178,10 @@ class Api:
             if row is None:
                 raise _NotThereError(f"clip {key[:100]!r}: not in the manifest of {self._reader.url}")
             clip = make_clip(row)
-            self._clips[source, key] = clip
-            while len(self._clips) > _CLIPS_KEPT:
-                self._clips.pop(next(iter(self._clips)), None)
+            with self._keeping:
+                self._clips[source, key] = clip
+                while len(self._clips) > _CLIPS_KEPT:
+                    del self._clips[next(iter(self._clips))]
         return clip
 
 

@@ -71,12 +71,6 @@ def where(conditions: list[Condition]) -> str:
     return " AND ".join(f"({condition.sql()})" for condition in conditions) or "true"
 
 
-def _kind(field: pa.DataType) -> str:
-    if pa.types.is_list(field):
-        return "members" if pa.types.is_struct(field.value_type) else "list"
-    return "text" if pa.types.is_string(field) else "number"
-
-
 def _are_triples(found: object) -> bool:
     return (
         isinstance(found, list)
@@ -89,6 +83,12 @@ def _are_triples(found: object) -> bool:
 
 def _shown(text: str) -> str:
     return repr(text[:60])
+
+
+def _kind(field: pa.DataType) -> str:
+    if pa.types.is_list(field):
+        return "members" if pa.types.is_struct(field.value_type) else "list"
+    return "text" if pa.types.is_string(field) else "number"
 
 
 COLUMNS: Final[Mapping[str, str]] = {field.name: _kind(field.type) for field in READER_SCHEMA}
@@ -105,11 +105,11 @@ _NAMES: Final = "[m.name for m in {}]"
 OPERATORS: Final[Mapping[str, Mapping[str, _Make]]] = {
     "number": {
         "=": lambda column, value: f"{column} = {value}",
-        "\u2260": lambda column, value: f"{column} IS DISTINCT FROM {value}",
+        "≠": lambda column, value: f"{column} IS DISTINCT FROM {value}",
         "<": lambda column, value: f"{column} < {value}",
-        "\u2264": lambda column, value: f"{column} <= {value}",
+        "≤": lambda column, value: f"{column} <= {value}",
         ">": lambda column, value: f"{column} > {value}",
-        "\u2265": lambda column, value: f"{column} >= {value}",
+        "≥": lambda column, value: f"{column} >= {value}",
         **_MISSING,
     },
     "text": {

@@ -12,7 +12,7 @@ from typing import Final
 from manifests.browse.filters import COLUMNS, Condition, where
 from manifests.database import open_database
 from manifests.errors import UserError
-from manifests.manifest import manifest_files
+from manifests.layout import MANIFEST
 from manifests.reader import CorpusReader
 from manifests.table import Row
 
@@ -88,13 +88,16 @@ class Listing:
         return rows[0] if rows else None
 
     def _count(self, matching: str) -> int:
-        names = [item.path for source in self._reader.sources for item in manifest_files(source.storage)]
-        asked = (matching, *names)
-        if asked not in self._counts:
-            self._counts[asked] = self._rows(f"SELECT count(*) AS count FROM clips WHERE {matching}")[0]["count"]
-            while len(self._counts) > _COUNTS_KEPT:
-                self._counts.popitem(last=False)
-        return self._counts[asked]
+        files = [str(sorted(source.storage.sizes(MANIFEST).items())) for source in self._reader.sources]
+        asked = (matching, *files)
+        count = self._counts.get(asked)
+        if count is None:
+            count = int(self._rows(f"SELECT count(*) AS count FROM clips WHERE {matching}")[0]["count"])
+            with self._lock:
+                self._counts[asked] = count
+                while len(self._counts) > _COUNTS_KEPT:
+                    self._counts.popitem(last=False)
+        return count
 
     def _whole_rows(self, wanted: Sequence[tuple[int, int]]) -> list[Row]:
         sound = [(source, index) for source, index in wanted if index is not None]

@@ -34,6 +34,11 @@ class Scale:
         (low, high), (start, end) = self.values, self.pixels
         return start + (end - start) * (value - low) / ((high - low) or 1)
 
+    def within(self, span: Span) -> Span:
+        """Pixels of a stretch of values, as far as it is on the drawing."""
+        low, high = (self(max(self.values[0], min(self.values[1], end))) for end in span)
+        return low, high
+
 
 def columns(
     edges: Array,
@@ -55,12 +60,11 @@ def columns(
             outside = promised is not None and (high <= promised[0] + 1e-9 or low >= promised[1] - 1e-9)
             note = described(i) if described else f"{number(low)} to {number(high)}: {written(float(value))}"
             left, gap = x(low), min(1.0, 0.15 * (x(high) - x(low)))
-            box = {"x": left + gap / 2, "y": y(float(value)), "width": x(high) - left - gap}
-            column = tag("rect", tag("title", note), class_="out" if outside else "bar", height=y(0) - box["y"], **box)
-            parts.append(column)
+            box = (left + gap / 2, x(high) - gap / 2), (y(0), y(float(value)))
+            parts.append(_rectangle(*box, note, class_="out" if outside else "bar"))
     if promised is not None:
-        ends = [max(x.pixels[0], min(x.pixels[1], x(end))) for end in promised]
-        path = f"M{ends[0]:.1f} {_TOP - 2}v-6H{ends[1]:.1f}v6"
+        begin, end = x.within(promised)
+        path = f"M{begin:.1f} {_TOP - 2}v-6H{end:.1f}v6"
         note = f"promised: {number(promised[0])} to {number(promised[1])}"
         parts.append(tag("path", tag("title", note), d=path, class_="promise"))
     return _drawing((width, HEIGHT), f"{up} by {across}", parts)
@@ -79,12 +83,11 @@ def cells(
         left, right, bottom, top = across[column], across[column + 1], up[row], up[row + 1]
         count = int(counts[row, column])
         note = f"{number(left)} to {number(right)}, {number(bottom)} to {number(top)}: {whole(count)} clips"
-        box = {"x": x(left), "y": y(top), "width": x(right) - x(left), "height": y(bottom) - y(top)}
-        parts.append(tag("rect", tag("title", note), class_="cell", fill_opacity=_strength(count, most), **box))
+        box = (x(left), x(right)), (y(bottom), y(top))
+        parts.append(_rectangle(*box, note, class_="cell", fill_opacity=_strength(count, most)))
     if promised[0] is not None and promised[1] is not None:
-        (left, right), (bottom, top) = promised[0], promised[1]
-        box = {"x": x(left), "y": y(top), "width": x(right) - x(left), "height": y(bottom) - y(top)}
-        parts.append(tag("rect", tag("title", "promised"), class_="promise dashed", **box))
+        box = x.within(promised[0]), y.within(promised[1])
+        parts.append(_rectangle(*box, "promised", class_="promise dashed"))
     parts.append(_legend(most, height - 16))
     return _drawing((WIDTH, height), f"clips by {names[0]} and {names[1]}", parts)
 
@@ -149,6 +152,12 @@ def _frame(x: Scale, y: Scale, across: str, up: str, written: Callable[[float], 
     turned = f"rotate(-90 10 {middle:.1f})"
     parts.append(tag("text", up, class_="title", x=10, y=middle + 3, text_anchor="middle", transform=turned))
     return tag("g", *parts)
+
+
+def _rectangle(across: Span, up: Span, note: str, **attributes: object) -> Html:
+    """Between two stretches of pixels; `up` is from bottom to top."""
+    width, height = across[1] - across[0], up[0] - up[1]
+    return tag("rect", tag("title", note), x=across[0], y=up[1], width=width, height=height, **attributes)
 
 
 def _legend(most: int, y: float) -> Html:

@@ -40,8 +40,9 @@ def shares(corpora: Sequence[Corpus], clips: Sequence[float], column: str) -> di
         weights = _weights(Promise(corpus).field(_WEIGHTS[column]))
         if not weights:
             return None
+        total = sum(weights.values())
         for name, weight in weights.items():
-            expected[name] = expected.get(name, 0.0) + count * weight / sum(weights.values())
+            expected[name] = expected.get(name, 0.0) + count * (weight / total)
     return expected
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from manifests.audit.findings import CHECKS
 from manifests.audit.report import AuditReport, shown
 from manifests.corpus import Corpus
+from manifests.licences import _others
 from manifests.reader import CorpusReader
 from manifests.report import charts, plots, promises, runs, thumbnails
 from manifests.report.html import Html, join, tag
-from manifests.report.licences import assets
 from manifests.report.numbers import percent, short, size, whole
 from manifests.report.tally import COUNTED, Picked, Tally
 from manifests.report.thumbnails import Thumbnail, UnreadableError
@@ -24,11 +24,12 @@ from manifests.status import duration
 
 MOST_SOURCES: Final = 20
 """Of a view, that are told apart."""
-_MOST_FINDINGS: Final = 50
+_MOST_FINDINGS: Final = 20
 _MOST_BARS: Final = 12
 _MOST_RUNS_SHOWN: Final = 30
 _MOST_CONFIG: Final = 200_000
 _MOST_SOFTWARE: Final = 50
+_MOST_ASSETS: Final = 200
 _SEVERITIES: Final = ("error", "warning", "note")
 _COUNT_TITLES: Final = {
     "split": "Split",
@@ -78,7 +79,7 @@ class Gallery:
             tag("figure", _image(picture, picked.key), tag("figcaption", tag("code", picked.key), " ", _about(picked)))
             for picked, picture in shown_clips
         ]
-        note = f"{len(figures)} clips, evenly spread over the corpus; moments of their first two views."
+        note = f"{_plural(len(figures), 'clip')}, evenly spread over the corpus; moments of their first two views."
         return join([_note(note) if figures else "", _problems(problems), tag("div", *figures, class_="sheet")])
 
     def montage(self) -> Html:
@@ -249,9 +250,14 @@ def provenance(reader: CorpusReader, tally: Tally, heads: Mapping[tuple[str, str
 
 
 def licences(corpora: Sequence[Corpus], heads: Mapping[tuple[str, str], str]) -> Html:
-    """Every asset, and the software whose terms matter."""
-    rows = [(asset.name, asset.use, asset.licence, asset.note) for asset in assets(corpora, heads)]
-    return _table(("Asset", "Use", "Licence", "Note"), rows)
+    """Every asset and program that shaped the clips, and its terms."""
+    rows: list[tuple[str, ...]] = [
+        ("head", name, sha256[:16], licence, "geometry of every person") for (name, sha256), licence in heads.items()
+    ]
+    others = dict.fromkeys(asset for corpus in corpora[:MOST_SOURCES] for asset in _others(corpus))
+    for asset in sorted(others, key=lambda asset: (asset.kind != "world map", asset.name, asset.version)):
+        rows.append((asset.kind, *(shown(text) for text in (asset.name, asset.version, asset.licence, asset.note))))
+    return _table(("Kind", "Asset", "Version", "Licence", "Note"), rows[:_MOST_ASSETS])
 
 
 _UNITS: Final = (("days", 1 / 24), ("hours", 1.0), ("minutes", 60.0))
@@ -277,7 +283,7 @@ def _verdict(audit: AuditReport | None) -> list[Html]:
     for check, count in audit.counts.items():
         by_severity[CHECKS[check].severity] += count
     kind, verdict = ("good", "sound") if audit.sound else ("error", "faults found")
-    told = ", ".join(f"{whole(by_severity[name])} {name}s" for name in _SEVERITIES if by_severity[name])
+    told = ", ".join(_plural(by_severity[name], name) for name in _SEVERITIES if by_severity[name])
     depth = f"{audit.level} audit of {whole(audit.clips)} clips"
     depth += f", {whole(audit.clips_read)} of them read" if audit.level == "full" else ""
     link = tag("a", told or "no findings", href="#findings")
@@ -315,13 +321,17 @@ def _image(picture: Thumbnail, described: str) -> Html:
 
 
 def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{short(count)} clips"
+    return _plural(count, "clip")
+
+
+def _plural(count: int, name: str) -> str:
+    return f"1 {name}" if count == 1 else f"{whole(count)} {name}s"
 
 
 def _problems(problems: Sequence[str]) -> Html:
     if not problems:
         return Html("")
-    return _note(f"{len(problems)} clips cannot be shown: {problems[0]}", "warning")
+    return _note(f"{_plural(len(problems), 'clip')} cannot be shown: {problems[0]}", "warning")
 
 
 def _note(text: str, kind: str = "") -> Html:

@@ -26,6 +26,7 @@ TILES: Final = 4
 _MOST_MEMBER_BYTES: Final = 256 << 20
 _MOST_PICTURE_BYTES: Final = 128 << 20
 _MOST_RECORD_BYTES: Final = 1 << 20
+_MOST_FRAMES: Final = 1 << 12
 _QUALITY: Final = 82
 
 _COLOUR: Final = re.compile(r"v\d\d\.rgb\.mp4")
@@ -77,7 +78,7 @@ def _views(picked: Picked) -> list[str]:
 
 
 def _frames(picked: Picked) -> int:
-    return max(1, min(picked.row["frames"] or 1, 1 << 20))
+    return max(1, min(picked.row["frames"] or 1, _MOST_FRAMES))
 
 
 def _pictures(reader: CorpusReader, picked: Picked, view: str, moments: Sequence[int]) -> list[Picture]:

@@ -9,6 +9,8 @@ import { Player } from "./player.js";
 import { Scene } from "./scene.js";
 import { Stage } from "./stage.js";
 
+const MOUSE = "drag: turn · shift-drag: move · wheel: nearer · double-click: as it was";
+
 // Shows the clip in `root`; what it returns ends it.
 export function openClip(root, id, back, classes) {
   const asking = new AbortController();
@@ -102,7 +104,7 @@ function overlays(clip, stage, again) {
 function makeSpace(clip, stage) {
   const canvas = el("canvas", { id: "scene" });
   const message = el("p", { class: "scene-message" });
-  const hint = el("p", { class: "hint" }, "drag: turn · shift-drag: move · wheel: nearer · double-click: as it was");
+  const hint = el("p", { class: "hint" }, MOUSE);
   const root = el("section", { class: "panel scene" }, canvas, hint, message);
   const mesh = new Mesh(clip);
   let scene = null;
@@ -131,7 +133,9 @@ function makeSpace(clip, stage) {
     },
     async load(n) {
       if (!scene) return;
+      hint.textContent = current ? MOUSE : "the head is being posed…";
       current = await mesh.frame(n);
+      hint.textContent = MOUSE;
       say(mesh.problem);
     },
     draw(n) {

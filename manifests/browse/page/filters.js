@@ -54,7 +54,7 @@ function makeLine(corpus, kinds, condition, settle) {
     value.hidden = !takesValue();
   };
   const suggest = async () => {
-    if (suggestions.children.length || kinds.get(column.value).kind !== "text") return;
+    if (suggestions.children.length || kinds.get(column.value).kind !== "text" || column.value === "key") return;
     const asked = column.value;
     const values = await getJson("/api/values", { column: asked }).catch(() => []);
     if (asked !== column.value) return;

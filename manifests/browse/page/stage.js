@@ -4,7 +4,9 @@ import { el } from "./dom.js";
 import { Film } from "./film.js";
 import { colourOf } from "./colours.js";
 
-const SHARP_WIDTH = 480;
+const SHARP_WIDTH = 480; // small pictures are drawn this large, so that landmarks stay fine
+const LARGEST_EDGE = 2048;
+const MOST_VIEWS = 16;
 
 export class Stage {
   constructor(root, clip) {
@@ -14,8 +16,9 @@ export class Stage {
     this.landmarks = null; // Float32Array [V, T, N, 3]
     this.landmarksShown = false;
     this.asked = 0;
-    this.views = clip.views.map((view) => new ViewStage(clip, view));
+    this.views = clip.views.slice(0, MOST_VIEWS).map((view) => new ViewStage(clip, view));
     root.replaceChildren(...this.views.map((view) => view.root));
+    if (clip.views.length > MOST_VIEWS) root.append(el("p", { class: "count" }, `The first ${MOST_VIEWS} of ${clip.views.length} views.`));
   }
 
   get canvases() {
@@ -52,10 +55,10 @@ class ViewStage {
     this.films = new Map();
     this.failed = new Map();
     const { width, height } = clip.row;
-    this.scale = Math.max(1, Math.ceil(SHARP_WIDTH / width));
-    this.canvas = el("canvas", { width: width * this.scale, height: height * this.scale });
+    this.scale = Math.min(Math.max(1, Math.ceil(SHARP_WIDTH / width)), LARGEST_EDGE / Math.max(width, height));
+    this.canvas = el("canvas", { width: Math.round(width * this.scale), height: Math.round(height * this.scale) });
     this.context = this.canvas.getContext("2d");
-    this.context.imageSmoothingEnabled = false;
+    this.context.imageSmoothingEnabled = this.scale < 1;
     this.message = el("p", { class: "view-problem", hidden: true });
     const dot = el("i", { class: "dot" });
     dot.style.background = colourOf(number);

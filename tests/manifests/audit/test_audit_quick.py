@@ -256,6 +256,7 @@ def test_it_reads_any_file_system(copy: Copy) -> None:
     assert audit("memory://audited").counts == {}
     memory.delete(copy.layout.shard_path(1))
     assert audit("memory://audited").counts == {"shard-missing": 1}
+    assert audit("memory://audited", level="full", workers=1).clips_read == 3
     memory.fs.rm("/audited", recursive=True)
 
 

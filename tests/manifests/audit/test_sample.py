@@ -95,7 +95,7 @@ UNREADABLE: dict[str, tuple[Plant, str, str]] = {
     "no record": (lambda m: m.pop("spec.json"), "member-missing", "spec.json"),
     "no landmarks": (lambda m: m.pop("landmarks.npz"), "member-missing", "landmarks.npz"),
     "no depth": (lambda m: m.pop("v01.depth.mkv"), "member-missing", "v01.depth.mkv"),
-    "no jaw": (in_arrays("motion.npz", lambda c: c.pop("jaw")), "member-missing", "motion.npz:jaw"),
+    "no jaw": (in_arrays("motion.npz", lambda c: c.pop("jaw")), "member-shape", "motion.npz:jaw"),
     "a frame too few": (in_video("v00.rgb.mp4", lambda f: f[:-1]), "frame-count", "v00.rgb.mp4"),
     "a frame too many": (in_video("v00.uv.mkv", lambda f: f[[0, 1, 2, 3, 4, 4]]), "frame-count", "v00.uv.mkv"),
     "twice the frames": (in_video("v00.alpha.mkv", lambda f: np.r_[f, f]), "frame-count", "v00.alpha.mkv"),

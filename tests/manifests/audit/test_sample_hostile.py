@@ -47,9 +47,9 @@ def bare_pickle(members: Members) -> None:
 
 
 def bomb(members: Members) -> None:
-    """A gigabyte of zeros that takes a megabyte."""
+    """A quarter of a gigabyte of zeros that takes a quarter of a megabyte."""
     with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as out, out.open("shape.npy", "w") as entry:
-        for _ in range(1024):
+        for _ in range(256):
             entry.write(bytes(MEBIBYTE))
     members["motion.npz"] = file.getvalue()
 

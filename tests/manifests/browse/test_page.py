@@ -15,7 +15,6 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from datagen.probe import mesh_probe
 from manifests.browse import Server
 from tests.conftest import Generated
 from tests.manifests.browse.rows import first_rows, put_first_rows
@@ -47,12 +46,6 @@ def _program(name: str) -> str:
     found = shutil.which(name)
     assert found, f"{name} is not installed: apt-get install chromium chromium-driver"
     return found
-
-
-@pytest.fixture(scope="module")
-def url(corpus: Generated) -> Iterator[str]:
-    with Server(str(corpus.out), mesh=mesh_probe) as server:
-        yield server.url
 
 
 def until(browser: webdriver.Chrome, condition: Callable[[], Any]) -> Any:
