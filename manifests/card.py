@@ -63,7 +63,7 @@ _MEMBERS: Final = (
 def card(reader: CorpusReader, picture: str | None = None) -> str:
     """The card of one corpus, or of a subset of one; `picture` is a file beside it that shows some clips.
 
-    Equal corpora give equal cards. Raises UserError if the manifest or a shard cannot be read.
+    Equal corpora give equal cards. Raises UserError if the manifest cannot be read.
     """
     source = reader.sources[0]
     with open_database(clips=reader) as database:

@@ -96,7 +96,7 @@ def read_frames(name: str, data: bytes, start: int = 0, stop: int | None = None,
         raise UserError(f"{name}: frames {start} to {stop} asked for; give 0 <= start < stop")
     try:
         frames = list(_decode_video(name, data, container, label, start, stop, max_bytes))
-    except (av.error.FFmpegError, ValueError, IndexError) as error:
+    except (av.error.FFmpegError, ValueError, IndexError, AttributeError) as error:  # None for an unknown codec
         raise _damaged(name, str(error)) from error
     if not frames or (stop is not None and len(frames) < stop - start):
         raise UserError(f"{name}: frames {start} to {stop} asked for, it ends at {start + len(frames)}")

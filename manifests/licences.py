@@ -60,8 +60,8 @@ def assets(reader: CorpusReader) -> list[Asset]:
     """Everything that shaped the clips of a corpus or view, each once: heads by what a clip of each says,
     world maps by the configuration, software by corpus.json.
 
-    What is in a corpus and not known here is named with the licence ``unknown``. Raises UserError if a manifest
-    or a shard cannot be read.
+    What is in a corpus and not known here, or whose record cannot be read, is named with the licence ``unknown``.
+    Raises UserError if a manifest cannot be read.
     """
     found = [asset for source in reader.sources for asset in (*_heads(source), *_others(source.corpus))]
     order: list[Kind] = ["head", "world map", "software"]
@@ -76,7 +76,7 @@ def _heads(source: Source) -> Iterator[Asset]:
             head = read_json("spec.json", members.get("spec.json", b""))["head"]
             sound = (head["name"], head["sha256"]) == (name, sha256)
             licence = str(head["licence"]) if sound else "unknown"
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, UserError):
             licence = "unknown"
         is_open = name in _OPEN_HEADS and licence == "CC0-1.0"
         note = (

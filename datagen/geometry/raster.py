@@ -102,10 +102,12 @@ def _draw(points: Array, faces: Array, height: int, width: int) -> tuple[Array, 
     for i in range(len(faces)):
         a, b, c = points[faces[i, 0]], points[faces[i, 1]], points[faces[i, 2]]
         area = _area(a, b, c)
-        if min(a[2], b[2], c[2]) < 0 or area == 0:
+        if not _drawable(a, b, c, area):
             continue
         left, right = min(a[0], b[0], c[0]), max(a[0], b[0], c[0])
         top, bottom = min(a[1], b[1], c[1]), max(a[1], b[1], c[1])
+        if left >= width or right <= 0 or top >= height or bottom <= 0:
+            continue
         # Pixel y points down, so a front's corners run counterclockwise on paper where this is negative.
         back = area > 0
         for row in range(int(np.ceil(max(top, 0.0) - 0.5)), int(np.floor(min(bottom, height - 0.5) - 0.5)) + 1):
@@ -148,10 +150,12 @@ def _depth_at(points: Array, faces: Array, pixels: Array) -> Array:
     for k in range(len(faces)):
         a, b, c = points[faces[k, 0]], points[faces[k, 1]], points[faces[k, 2]]
         area = _area(a, b, c)
-        if min(a[2], b[2], c[2]) < 0 or area == 0:
+        if not _drawable(a, b, c, area):
             continue
         left, right = min(a[0], b[0], c[0]) - west, max(a[0], b[0], c[0]) - west
         top, bottom = min(a[1], b[1], c[1]) - north, max(a[1], b[1], c[1]) - north
+        if left >= columns or right < 0 or top >= rows or bottom < 0:
+            continue
         for row in range(int(np.floor(max(top, 0.0))), int(np.floor(min(bottom, rows - 1.0))) + 1):
             for column in range(int(np.floor(max(left, 0.0))), int(np.floor(min(right, columns - 1.0))) + 1):
                 i = start[row, column]
@@ -167,6 +171,12 @@ def _depth_at(points: Array, faces: Array, pixels: Array) -> Array:
 def _area(a: Array, b: Array, c: Array) -> float:
     """Twice the signed area in the picture: below zero for a face that shows its front."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+@_compiled
+def _drawable(a: Array, b: Array, c: Array, area: float) -> bool:
+    """In front of the camera, not seen edge on, and nowhere infinite or not a number."""
+    return min(a[2], b[2], c[2]) > 0 and 0 < abs(area) < np.inf
 
 
 @_compiled

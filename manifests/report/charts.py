@@ -53,7 +53,8 @@ def columns(
     """A column for each bin [N] between its edges [N + 1]; those wholly outside what is promised stand out."""
     top = float(values.max()) if len(values) and values.max() > 0 else 1.0
     x, y = _scales((float(edges[0]), float(edges[-1])), (0, top * 1.05), width)
-    parts = [_frame(x, y, across, up, written)]
+    whole_steps = _are_whole(edges), _are_whole(values)
+    parts = [_frame(x, y, across, up, written, whole_steps)]
     for i, value in enumerate(values):
         if value > 0:
             low, high = float(edges[i]), float(edges[i + 1])
@@ -121,7 +122,7 @@ def line(
     top = float(values.max()) if len(values) and values.max() > 0 else 1.0
     x, y = _scales((0, float(across[-1]) if len(across) and across[-1] > 0 else 1.0), (0, top * 1.05), width)
     points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(across.tolist(), values.tolist(), strict=True))
-    parts = [_frame(x, y, *names, short)]
+    parts = [_frame(x, y, *names, short, (_are_whole(across), _are_whole(values)))]
     if points:
         area = f"{x(float(across[0])):.1f},{y(0):.1f} {points} {x(float(across[-1])):.1f},{y(0):.1f}"
         parts.append(tag("polygon", points=area, class_="area"))
@@ -134,15 +135,26 @@ def _scales(across: Span, up: Span, width: float = WIDTH, height: float = HEIGHT
     return Scale(across, (_LEFT, width - _RIGHT)), Scale(up, (height - _BOTTOM, _TOP))
 
 
-def _frame(x: Scale, y: Scale, across: str, up: str, written: Callable[[float], str]) -> Html:
-    """Grid lines, ticks, and the names of both axes."""
+def _are_whole(values: Array) -> bool:
+    return bool(np.issubdtype(values.dtype, np.integer))
+
+
+def _frame(
+    x: Scale,
+    y: Scale,
+    across: str,
+    up: str,
+    written: Callable[[float], str],
+    whole_steps: tuple[bool, bool] = (False, False),
+) -> Html:
+    """Grid lines, ticks, which may have to be whole, and the names of both axes."""
     (left, right), (bottom, top) = x.pixels, y.pixels
     parts = []
-    for value in ticks(*y.values, 5, whole_steps=up.startswith("clips")):
+    for value in ticks(*y.values, 5, whole_steps[1]):
         at = y(value)
         parts.append(tag("path", d=f"M{left} {at:.1f}H{right}", class_="grid"))
         parts.append(tag("text", written(value), x=left - 6, y=at + 3.5, text_anchor="end"))
-    for value in ticks(*x.values, 7):
+    for value in ticks(*x.values, 7, whole_steps[0]):
         at = x(value)
         parts.append(tag("path", d=f"M{at:.1f} {bottom}v4", class_="axis"))
         parts.append(tag("text", short(value), x=at, y=bottom + 15, text_anchor="middle"))

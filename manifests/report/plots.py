@@ -14,6 +14,7 @@ from manifests.report import charts, promises
 from manifests.report.axes import AXES, MAPS, Axis
 from manifests.report.html import Html, tag
 from manifests.report.numbers import number, whole
+from manifests.report.parts import figure
 from manifests.report.tally import Tally
 
 Array = NDArray[Any]
@@ -61,7 +62,7 @@ def histograms(tally: Tally, corpora: Sequence[Corpus]) -> Html:
         notes = [f"promised {number(promised[0])} to {number(promised[1])}" if promised else "no range promised"]
         notes += ["clips that pass through"] if axis.is_range else []
         notes += [f"{whole(beyond)} clips beyond the chart"] if beyond else []
-        figures.append(_figure(axis.title, "; ".join(notes), chart))
+        figures.append(figure(axis.title, "; ".join(notes), chart))
     return tag("div", *figures, class_="figures")
 
 
@@ -78,7 +79,7 @@ def maps(tally: Tally, corpora: Sequence[Corpus]) -> Html:
         shown = rows.merge(columns.merge(counts).T).T
         names = f"{across.title} ({across.unit})", f"{up.title} ({up.unit})"
         chart = charts.cells(columns.edges, rows.edges, shown, names, promised)
-        figures.append(_figure(f"{across.title} and {up.title.lower()}", _holes(shown, columns, rows, promised), chart))
+        figures.append(figure(f"{across.title} and {up.title.lower()}", _holes(shown, columns, rows, promised), chart))
     return tag("div", *figures, class_="figures")
 
 
@@ -121,7 +122,3 @@ def _window(axis: Axis, counts: Array, promised: charts.Span | None, most: int) 
         return Window(axis, first, last - first + 1, 1)
     merged = next(size for size in _MERGED if -(-(last + 1) // size) - first // size <= most)
     return Window(axis, first // merged * merged, -(-(last + 1) // merged) - first // merged, merged)
-
-
-def _figure(title: str, note: str, chart: Html) -> Html:
-    return tag("figure", tag("figcaption", tag("b", title), tag("small", note)), chart)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from manifests.audit.report import AuditReport
 from manifests.reader import CorpusReader
 from manifests.report import sections, thumbnails
+from manifests.report.findings import findings
+from manifests.report.gallery import Gallery
 from manifests.report.page import Section, page
 from manifests.report.runs import read_runs
 from manifests.report.tally import Tally, take
@@ -22,7 +24,7 @@ def write_report(out: str, html: str, audit: AuditReport | None = None) -> None:
     reader = CorpusReader(out)
     tally = take(reader)
     corpora = [source.corpus for source in reader.sources]
-    gallery = sections.Gallery(reader, tally)
+    gallery = Gallery(reader, tally)
     licences = {head: _licence(reader, tally, head) for head in tally.heads}
     runs = [(source.corpus.name, read_runs(source.storage)) for source in reader.sources[: sections.MOST_SOURCES]]
     text = page(
@@ -34,7 +36,7 @@ def write_report(out: str, html: str, audit: AuditReport | None = None) -> None:
             Section("parameters", "Parameters", sections.parameters(tally, corpora)),
             Section("counts", "Counts", sections.counts(tally, corpora)),
             Section("throughput", "Throughput", sections.throughput(runs)),
-            Section("findings", "Findings", sections.findings(tally, audit)),
+            Section("findings", "Findings", findings(tally, audit)),
             Section("sizes", "Sizes", sections.sizes(tally)),
             Section("provenance", "Provenance", sections.provenance(reader, tally, licences)),
             Section("licences", "Licences", sections.licences(corpora, licences)),
