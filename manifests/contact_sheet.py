@@ -21,6 +21,9 @@ from manifests.table import OK
 
 CONTACT_SHEET = "contact_sheet.png"
 
+MOST_PICTURE_BYTES, MOST_SHEET_BYTES = 12 << 20, 256 << 20
+"""Of one frame and of all that are shown: a stranger's corpus may hold any."""
+
 _DRAW: dict[str, Callable[[Any], Picture]] = {
     "rgb": lambda picture: picture,
     "alpha": pictures.mask_picture,
@@ -63,10 +66,12 @@ def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.
         sample = read_sample(storage, layout, row, lambda name: ".rgb." in name)
         tiles: list[Picture] = []
         for name in sorted(sample)[:2]:
-            video = decode(name, sample[name])
-            tiles += [video[t] for t in spread(len(video), frames)]
+            moments = spread(row["frames"], frames)
+            tiles += [decode(name, sample[name], t, t + 1, MOST_PICTURE_BYTES)[0] for t in moments]
         caption = f"{row['key']}  {row['recipe']}  identity {row['identity']}  {row['split']}  {row['template']}"
         rows.append(Row(caption, tiles))
+        if sum(tile.nbytes for shown in rows for tile in shown.pictures) > MOST_SHEET_BYTES:
+            break
     return pictures.sheet(rows) if rows else None
 
 

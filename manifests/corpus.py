@@ -161,7 +161,7 @@ def installed_version(name: str) -> str:
     """Version of an installed distribution, or ``absent``."""
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         return "absent"
 
 

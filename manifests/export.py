@@ -64,7 +64,7 @@ def export(source: str, out: str, *, where: str | None = None, listed: str | Non
     _check_apart(reader.sources[0].storage, storage)
     choice = _Choice(reader, where, None if listed is None else read_selection(listed), listed or "")
     corpus = dataclasses.replace(reader.sources[0].corpus, subset=choice.subset())
-    with _writing(storage):
+    with storage.problems(), storage.lock():
         _begin(storage, corpus)
         _copy_shards(reader, storage, corpus.layout, choice.rows())
         compact(storage, corpus.layout, gaps=True)
@@ -165,12 +165,6 @@ def _check_apart(source: Storage, out: Storage) -> None:
     first, second = (f"{place.rstrip('/')}/" for place in places)
     if first.startswith(second) or second.startswith(first):
         raise UserError(f"output {out.url} and the corpus {source.url} lie within each other; choose another --to")
-
-
-@contextlib.contextmanager
-def _writing(storage: Storage) -> Iterator[None]:
-    with storage.problems(), storage.lock():
-        yield
 
 
 def _begin(storage: Storage, corpus: Corpus) -> None:

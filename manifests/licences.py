@@ -63,9 +63,24 @@ def assets(reader: CorpusReader) -> list[Asset]:
     What is in a corpus and not known here, or whose record cannot be read, is named with the licence ``unknown``.
     Raises UserError if a manifest cannot be read.
     """
-    found = [asset for source in reader.sources for asset in (*_heads(source), *_others(source.corpus))]
+    found = [asset for source in reader.sources for asset in (*_heads(source), *corpus_assets(source.corpus))]
     order: list[Kind] = ["head", "world map", "software"]
     return sorted(dict.fromkeys(found), key=lambda asset: (order.index(asset.kind), asset.name, asset.version))
+
+
+def corpus_assets(corpus: Corpus) -> Iterator[Asset]:
+    """World maps and software of a corpus, which its corpus.json names."""
+    for name in sorted(_world_maps(corpus.config)):
+        if name in _WORLD_MAPS:
+            yield Asset("world map", name, "", "CC0-1.0", "by Greg Zaal (Poly Haven), shipped with Blender")
+        else:
+            yield Asset("world map", name, "", "unknown", "")
+    for name, version in corpus.software.items():
+        licence, note = _SOFTWARE.get(str(name), ("unknown", ""))
+        yield Asset("software", str(name), str(version), licence, note)
+
+
+_others = corpus_assets
 
 
 def _heads(source: Source) -> Iterator[Asset]:
@@ -96,17 +111,6 @@ def _one_clip_a_head(source: Source) -> dict[tuple[str, str], str]:
         if len(found) > MOST_HEADS:
             raise UserError(f"{source.url}: its manifest names more than {MOST_HEADS} heads; audit the corpus")
     return found
-
-
-def _others(corpus: Corpus) -> Iterator[Asset]:
-    for name in sorted(_world_maps(corpus.config)):
-        if name in _WORLD_MAPS:
-            yield Asset("world map", name, "", "CC0-1.0", "by Greg Zaal (Poly Haven), shipped with Blender")
-        else:
-            yield Asset("world map", name, "", "unknown", "")
-    for name, version in corpus.software.items():
-        licence, note = _SOFTWARE.get(str(name), ("unknown", ""))
-        yield Asset("software", str(name), str(version), licence, note)
 
 
 def _world_maps(config: dict[str, Any]) -> set[str]:

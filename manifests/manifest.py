@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +38,7 @@ def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> I
 def iter_file(storage: Storage, item: ManifestFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Rows of one file of the manifest, in batches. Raises UserError if it is damaged."""
     wanted = list(columns) if columns is not None else SCHEMA.names
-    with _damage_named(storage, item.path), storage.open(item.path) as file, pq.ParquetFile(file) as table:
+    with _damage_named(storage, item.path), storage.open(item.path) as file, _parquet(file) as table:
         _check_size(table)
         for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted):
             yield batch.select(wanted).cast(pa.schema([SCHEMA.field(name) for name in wanted]))
@@ -118,9 +119,14 @@ def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> No
 
 
 def _read_file(storage: Storage, path: str) -> pa.Table:
-    with _damage_named(storage, path), storage.open(path) as file, pq.ParquetFile(file) as table:
+    with _damage_named(storage, path), storage.open(path) as file, _parquet(file) as table:
         _check_size(table)
         return table.read().select(SCHEMA.names).cast(SCHEMA)
+
+
+def _parquet(file: IO[bytes]) -> pq.ParquetFile:
+    """A flipped bit within a page is noticed where the writer left the page's checksum."""
+    return pq.ParquetFile(file, page_checksum_verification=True)
 
 
 def _check_size(table: pq.ParquetFile) -> None:

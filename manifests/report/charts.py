@@ -17,7 +17,7 @@ Span = tuple[float, float]
 
 WIDTH, WIDE, HEIGHT = 400.0, 600.0, 230.0
 """Of a drawing: three beside each other on a page, or two; a unit is about a pixel."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 14.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 10.0, 14.0, 40.0
 _LEVELS: Final = 6
 _BAR, _GAP = 15.0, 9.0
 _LONGEST: Final = 26
@@ -161,8 +161,8 @@ def _frame(
     parts.append(tag("path", d=f"M{left} {bottom}H{right}", class_="axis"))
     parts.append(tag("text", across, class_="title", x=(left + right) / 2, y=bottom + 32, text_anchor="middle"))
     middle = (bottom + top) / 2
-    turned = f"rotate(-90 10 {middle:.1f})"
-    parts.append(tag("text", up, class_="title", x=10, y=middle + 3, text_anchor="middle", transform=turned))
+    turned = f"rotate(-90 9 {middle:.1f})"
+    parts.append(tag("text", up, class_="title", x=9, y=middle + 3, text_anchor="middle", transform=turned))
     return tag("g", *parts)
 
 

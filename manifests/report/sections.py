@@ -12,7 +12,7 @@ import numpy as np
 
 from manifests.audit.report import AuditReport, shown
 from manifests.corpus import Corpus
-from manifests.licences import _others
+from manifests.licences import corpus_assets
 from manifests.reader import CorpusReader
 from manifests.report import charts, plots, promises, runs
 from manifests.report.findings import verdict
@@ -174,9 +174,10 @@ def provenance(reader: CorpusReader, tally: Tally, heads: Mapping[tuple[str, str
 def licences(corpora: Sequence[Corpus], heads: Mapping[tuple[str, str], str]) -> Html:
     """Every asset and program that shaped the clips, and its terms."""
     rows: list[tuple[str, ...]] = [
-        ("head", name, sha256[:16], licence, "geometry of every person") for (name, sha256), licence in heads.items()
+        ("head", name, f"{sha256[:12]}…", licence, "geometry of every person")
+        for (name, sha256), licence in heads.items()
     ]
-    others = dict.fromkeys(asset for corpus in corpora[:MOST_SOURCES] for asset in _others(corpus))
+    others = dict.fromkeys(asset for corpus in corpora[:MOST_SOURCES] for asset in corpus_assets(corpus))
     for asset in sorted(others, key=lambda asset: (asset.kind != "world map", asset.name, asset.version)):
         rows.append((asset.kind, *(shown(text) for text in (asset.name, asset.version, asset.licence, asset.note))))
     return table(("Kind", "Asset", "Version", "Licence", "Note"), rows[:_MOST_ASSETS])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import webdataset as wds
 import wids
+from PIL import Image
 
 from manifests import export as module
 from manifests.corpus import Corpus, check_output, read_corpus, write_corpus
@@ -91,6 +92,21 @@ def test_unmodified_wids_reads_its_index(
         assert (motion["expression"] == corpus.sample(corpus.rows()[3])["motion.npz"]["expression"]).all()
     for shard in json.loads((exported / "wids.json").read_text())["shardlist"]:
         assert (exported / shard["url"]).stat().st_size == shard["filesize"]
+
+
+def test_pictures_of_any_size_are_not_drawn(corpus: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manifests.contact_sheet.MOST_SHEET_BYTES", 1)
+    export(str(corpus.out), str(tmp_path / "one"))
+    with (
+        Image.open(tmp_path / "one" / "contact_sheet.png") as one,
+        Image.open(corpus.out / "contact_sheet.png") as all4,
+    ):
+        assert one.width == all4.width
+        assert one.height < all4.height / 2
+    monkeypatch.setattr("manifests.contact_sheet.MOST_PICTURE_BYTES", 1000)
+    export(str(corpus.out), str(tmp_path / "none"))
+    assert not (tmp_path / "none" / "contact_sheet.png").exists()
+    assert "![" not in (tmp_path / "none" / "README.md").read_text()
 
 
 def test_a_subset_says_that_it_is_one(corpus: Generated, exported: Path) -> None:

@@ -213,6 +213,15 @@ def test_the_page_stays_small_whatever_the_configuration_holds() -> None:
     assert not re.search(r'"-?(nan|inf)', text)
 
 
+def test_a_corpus_that_has_no_clip_yet_has_a_report() -> None:
+    storage = write_rows_corpus("memory://begun")
+    for name in storage.names("manifest"):
+        storage.delete(f"manifest/{name}")
+    text, page = report(storage.url)
+    page.check_closed()
+    assert "10 still to come" in text
+
+
 def test_no_corpus_and_no_place_for_the_page(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no corpus here"):
         write_report(str(tmp_path), str(tmp_path / "page.html"))
