@@ -80,9 +80,6 @@ def corpus_assets(corpus: Corpus) -> Iterator[Asset]:
         yield Asset("software", str(name), str(version), licence, note)
 
 
-_others = corpus_assets
-
-
 def _heads(source: Source) -> Iterator[Asset]:
     reader = CorpusReader(source.storage)
     for (name, sha256), key in _one_clip_a_head(source).items():

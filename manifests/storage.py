@@ -56,10 +56,12 @@ class Storage:
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError."""
+        self._check_plain(path)
         return bytes(self.fs.cat_file(self._full(path)))
 
     def open(self, path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
         """The file, opened to be read and sought in. Raises FileNotFoundError."""
+        self._check_plain(path)
         return self.fs.open(self._full(path), "rb")
 
     def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
@@ -145,6 +147,12 @@ class Storage:
             if self.local and not isinstance(error, OSError):
                 raise  # object stores raise what they like, a local disk does not
             raise UserError(output_problem(error, self.url)) from error
+
+    def _check_plain(self, path: str) -> None:
+        """A pipe in a stranger's folder would be waited on for ever."""
+        full = self._full(path)
+        if self.local and os.path.exists(full) and not os.path.isfile(full):
+            raise IsADirectoryError(errno.EISDIR, "not a plain file", full)
 
     def _full(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}" if path else self._root

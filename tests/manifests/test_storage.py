@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,3 +164,13 @@ def test_problems_in_one_line_with_a_remedy(error: Exception, words: str) -> Non
     assert line.startswith("output /data/out ")
     assert words in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "x") if kind == "pipe" else (tmp_path / "x").mkdir()
+    storage = Storage(str(tmp_path))
+    with pytest.raises(IsADirectoryError, match="not a plain file"):
+        storage.read("x")
+    with pytest.raises(IsADirectoryError, match="not a plain file"), storage.open("x"):
+        pass
