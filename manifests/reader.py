@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from manifests.corpus import Corpus, read_corpus
 from manifests.errors import UserError
-from manifests.manifest import iter_manifest
+from manifests.layout import ManifestFile
+from manifests.manifest import iter_file, iter_manifest, manifest_files
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row
 
@@ -70,11 +71,9 @@ class CorpusReader:
         """The row of a clip. Raises UserError if no clip, or more than one, has that key."""
         found = []
         for number, source in enumerate(self.sources):
-            for batch in iter_manifest(source.storage):
-                at = pc.index(batch.column("key"), key).as_py()
-                if at >= 0:
-                    found.append({"source": number, **batch.slice(at, 1).to_pylist()[0]})
-                    break
+            row = _row(source, key)
+            if row is not None:
+                found.append({"source": number, **row})
         if not found:
             raise UserError(f"clip {key!r}: not in the manifest of {self.url}; `factorportrait query` lists its keys")
         if len(found) > 1:
@@ -95,7 +94,8 @@ class CorpusReader:
                     name, offset, size = member["name"], member["offset"], member["size"]
                     if not wanted(name):
                         continue
-                    if offset < 0 or not 0 <= size <= MAX_MEMBER_BYTES:
+                    given = type(offset) is int and type(size) is int
+                    if not given or offset < 0 or not 0 <= size <= MAX_MEMBER_BYTES:
                         raise UserError(f"{row['key']}.{name}: {size} bytes at {offset} is no member; audit the corpus")
                     file.seek(offset)
                     data = file.read(size)
@@ -110,6 +110,27 @@ class CorpusReader:
 def write_view(storage: Storage, sources: Sequence[str]) -> None:
     text = json.dumps({"version": VIEW_VERSION, "sources": list(sources)}, indent=2, ensure_ascii=False)
     storage.write(VIEW_FILE, f"{text}\n".encode())
+
+
+def _row(source: Source, key: str) -> Row | None:
+    """The first row of a key: keys alone are read until it is found."""
+    for item in manifest_files(source.storage):
+        before = 0
+        for batch in iter_file(source.storage, item, ["key"]):
+            at = pc.index(batch.column("key"), key).as_py()
+            if at >= 0:
+                return _row_at(source, item, before + at)
+            before += len(batch)
+    return None
+
+
+def _row_at(source: Source, item: ManifestFile, position: int) -> Row | None:
+    for batch in iter_file(source.storage, item):
+        if position < len(batch):
+            row: Row = batch.slice(position, 1).to_pylist()[0]
+            return row
+        position -= len(batch)
+    return None
 
 
 def _view_sources(storage: Storage) -> list[str] | None:

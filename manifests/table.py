@@ -132,6 +132,7 @@ def table_writer(sink: IO[bytes] | pa.NativeFile) -> pq.ParquetWriter:
         compression_level=3,
         use_dictionary=True,
         write_statistics=True,
+        write_page_checksum=True,
     )
 
 

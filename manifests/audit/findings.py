@@ -66,7 +66,9 @@ CHECKS: Final[dict[str, Check]] = {
     "member-shape": Check("error", "a member has another shape or type than its record says", _ANEW),
     "frame-count": Check("error", "a video has another number of frames than its record says", _ANEW),
     "values-not-finite": Check("error", "an array holds NaN or infinity", _ANEW),
-    "spec-disagrees": Check("error", "a sample's record and its manifest row disagree", "run reindex"),
+    "spec-disagrees": Check(
+        "error", "a sample's record and its manifest row disagree", "delete that manifest file and run reindex"
+    ),
     # One clip's pictures and geometry.
     "frames-black": Check("error", "a picture shows next to nothing", _LEAVE_OUT),
     "frames-burnt": Check("warning", "much of the person is burnt out", _LEAVE_OUT),
