@@ -4,7 +4,9 @@ above: how to pose a head, and how to render a clip again."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,16 +104,18 @@ def _command(
 def _audit(arguments: argparse.Namespace) -> int:
     from manifests.audit.audit import audit, format_audit
 
-    report = audit(
-        arguments.out,
-        level=arguments.level,
-        sample=arguments.sample,
-        replay=arguments.replay,
-        workers=arguments.workers,
-        address=arguments.address,
-        probe=arguments.above.probe,
-        rerender=arguments.above.rerender,
-    )
+    with _progress("shards audited") as progress:
+        report = audit(
+            arguments.out,
+            level=arguments.level,
+            sample=arguments.sample,
+            replay=arguments.replay,
+            workers=arguments.workers,
+            address=arguments.address,
+            probe=arguments.above.probe,
+            rerender=arguments.above.rerender,
+            progress=progress,
+        )
     print(report.to_json() if arguments.json else format_audit(report))
     return SOUND if report.sound else FAULTS
 
@@ -182,6 +186,28 @@ def _export(arguments: argparse.Namespace) -> None:
     from manifests.export import export, format_export
 
     print(format_export(export(arguments.out, arguments.to, where=arguments.where, listed=arguments.list)))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Takes how many are done, of how many: a bar with the time left on a terminal, else a line a tenth."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield (
+            lambda done, total: (
+                print(f"{done:,} of {total:,} {what}", file=sys.stderr, flush=True)
+                if done * 10 // total > (done - 1) * 10 // total
+                else None
+            )
+        )
+        return
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _read_text(path: str) -> str:
