@@ -216,7 +216,7 @@ def output_problem(error: BaseException, url: str) -> str:
     if code in _FULL:
         return f"output {url} is full: free space and run the same command again"
     if code in _NO_FOLDER:
-        return f"output {url} is a file or lies below one: choose a folder for --out"
+        return f"output {url} cannot be written (it is a file or lies below one): choose a folder for --out"
     if code in _DENIED:
         reason = os.strerror(code) if code else _one_line(error)
         return f"output {url} cannot be written ({reason}): give write access or choose another --out"

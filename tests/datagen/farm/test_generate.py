@@ -161,7 +161,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(run: Run, small_disk
 
 def test_output_that_cannot_be_written_is_named(run: Run, small_disk: SmallDisk, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match=r"file/out cannot be written \(Not a directory\)"):
+    with pytest.raises(UserError, match=r"file/out cannot be written \(it is a file"):
         run(CONFIG, tmp_path / "file" / "out")
     assert (tmp_path / "file").read_text() == "mine"
     if small_disk.mounted:

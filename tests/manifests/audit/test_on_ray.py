@@ -5,10 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from manifests.audit.report import AuditReport
-from manifests.errors import UserError
 from tests.manifests.audit.plant import Copy
 
 DRIVER = """
@@ -37,5 +34,9 @@ def test_a_cluster_finds_what_one_process_does(copy: Copy) -> None:
 
 
 def test_an_address_where_no_ray_is_says_so(copy: Copy) -> None:
-    with pytest.raises(UserError, match=r"--address 127\.0\.0\.1:1: cannot join a Ray cluster there"):
-        copy.audit(level="full", address="127.0.0.1:1")
+    """In a program of its own, since one that is connected to Ray already stays so."""
+    command = [sys.executable, "-m", "factorportrait", "audit", str(copy.out), "--level", "full"]
+    done = subprocess.run([*command, "--address", "127.0.0.1:1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--address 127.0.0.1:1: cannot join a Ray cluster there" in done.stderr
+    assert done.stderr.count("\n") == 1
