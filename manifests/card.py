@@ -21,6 +21,7 @@ from manifests.licences import Asset, assets
 from manifests.reader import CorpusReader, Source
 from manifests.status import duration
 from manifests.table import OK
+from manifests.text import printable
 
 CARD_FILE: Final = "README.md"
 NOTICE_FILE: Final = "NOTICE"
@@ -90,8 +91,8 @@ def notice(reader: CorpusReader) -> str:
     """The licences of everything that shaped a corpus, as plain text."""
     lines = [f"{reader.sources[0].corpus.name}: what it was made from", ""]
     for asset in assets(reader):
-        lines.append(_plain(f"{asset.kind} {asset.name} {asset.version}".rstrip()))
-        lines.append(_plain(f"    {asset.licence}" + (f" ({asset.note})" if asset.note else "")))
+        lines.append(printable(f"{asset.kind} {asset.name} {asset.version}".rstrip()))
+        lines.append(printable(f"    {asset.licence}" + (f" ({asset.note})" if asset.note else "")))
     return "\n".join(lines) + "\n"
 
 
@@ -258,13 +259,9 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _escaped(value: object, most: int = 300) -> str:
     """One cell of a Markdown table in which neither HTML nor Markdown takes effect."""
-    text = f"{value:,}" if isinstance(value, int) else _plain("" if value is None else str(value))
+    text = f"{value:,}" if isinstance(value, int) else printable("" if value is None else str(value))
     text = text if len(text) <= most else f"{text[:most]}..."
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text, quote=False))
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _rows(database: Database, sql: str) -> list[dict[str, Any]]:

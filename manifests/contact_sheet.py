@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,10 @@ from PIL import Image
 
 from manifests import pictures
 from manifests.clip import Member
-from manifests.corpus import read_corpus
 from manifests.decode import decode
-from manifests.layout import Layout
 from manifests.manifest import iter_manifest
 from manifests.pictures import Picture, Row
+from manifests.reader import CorpusReader
 from manifests.storage import Storage
 from manifests.table import OK
 
@@ -60,10 +59,10 @@ def clip_sheet(members: Iterable[Member], columns: int = 8) -> Image.Image:
 def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.Image | None:
     """The first clips of a corpus, a row each: up to two views, `frames` moments. None if there is no clip."""
     storage = out if isinstance(out, Storage) else Storage(out)
-    layout = read_corpus(storage).layout
+    reader = CorpusReader(storage)
     rows = []
     for row in _finished(storage, clips):
-        sample = read_sample(storage, layout, row, lambda name: ".rgb." in name)
+        sample = reader.members(row, lambda name: ".rgb." in name)
         tiles: list[Picture] = []
         for name in sorted(sample)[:2]:
             moments = spread(row["frames"], frames)
@@ -89,19 +88,6 @@ def write_corpus_sheet(out: str) -> str | None:
         image.save(data, "PNG")
         storage.write(CONTACT_SHEET, data.getvalue())
     return f"{storage.url}/{CONTACT_SHEET}"
-
-
-def read_sample(
-    storage: Storage, layout: Layout, row: Mapping[str, Any], wanted: Callable[[str], bool]
-) -> dict[str, bytes]:
-    """The wanted members of one clip, by its manifest row, straight from its shard."""
-    found = {}
-    with storage.open(layout.shard_path(row["shard"])) as file:
-        for member in row["members"]:
-            if wanted(member["name"]):
-                file.seek(member["offset"])
-                found[member["name"]] = file.read(member["size"])
-    return found
 
 
 def spread(count: int, wanted: int) -> list[int]:

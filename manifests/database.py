@@ -24,6 +24,7 @@ from manifests.errors import UserError
 from manifests.manifest import manifest_files
 from manifests.reader import READER_SCHEMA, CorpusReader
 from manifests.storage import Storage
+from manifests.text import shown
 
 MEMORY: Final = "1400MiB"
 """Of DuckDB's own; with Python and a result in it, a process stays below 2 GiB."""
@@ -84,7 +85,7 @@ class Database:
         statements = self._connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
-            raise UserError(f"SQL {_shown(sql)!r} is {kinds}; give one SELECT over the table `clips`")
+            raise UserError(f"SQL {shown(sql)!r} is {kinds}; give one SELECT over the table `clips`")
         return str(statements[0].query)
 
     def add(self, table: str, reader: CorpusReader) -> None:
@@ -103,7 +104,7 @@ class Database:
                     f"FROM read_parquet({paths}, hive_partitioning = true, hive_types_autocast = false)"
                 )
             except duckdb.BinderException as error:
-                raise _damaged(first, _shown(str(error).split(" not found")[0])) from None
+                raise _damaged(first, shown(str(error).split(" not found")[0])) from None
             found = self._connection.table(table).types
         for name, kind, wanted in zip(
             READER_SCHEMA.names, found, self._connection.from_arrow(empty).types, strict=True
@@ -121,7 +122,7 @@ class Database:
     def _explained(self, text: str) -> UserError:
         if self._files.problem is not None:
             return self._files.problem
-        reason = _shown(text.split("\n\n")[0])
+        reason = shown(text.split("\n\n")[0])
         for url in re.findall(rf"{_PROTOCOL}://[\w=/]+\.parquet", text):
             if where := self._files.url(url):
                 return _damaged(where, reason.replace(url, "it"))
@@ -227,7 +228,7 @@ class _ManifestFiles(AbstractFileSystem):
             self.problem = UserError(f"{file.url} has gone meanwhile: a run may be at work here; ask again")
             raise
         except Exception as error:  # object stores raise what they like
-            self.problem = UserError(f"{file.url} cannot be read ({_shown(str(error))}); give access to it")
+            self.problem = UserError(f"{file.url} cannot be read ({shown(str(error))}); give access to it")
             raise
 
 
@@ -259,9 +260,3 @@ class _OpenFile:
 
 def _damaged(where: str, reason: str) -> UserError:
     return UserError(f"{where} is damaged ({reason}): put back a good copy, or run `factorportrait reindex`")
-
-
-def _shown(text: str, most: int = 200) -> str:
-    line = " ".join(text.split())
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return line if len(line) <= most else f"{line[:most]}..."

@@ -12,6 +12,7 @@ from manifests.database import Database, open_database
 from manifests.errors import UserError
 from manifests.reader import CorpusReader
 from manifests.table import QUARANTINED
+from manifests.text import shown
 
 LISTED: Final = 1000
 """Clips of each kind that are named; the counts say all."""
@@ -75,7 +76,7 @@ def format_diff(found: CorpusDiff, most: int = 10) -> str:
     if found.equal:
         lines.append("equal")
     for name, values in found.fields.items():
-        there, here = ("absent" if value is None else _shortened(value) for value in values)
+        there, here = ("absent" if value is None else shown(value) for value in values)
         lines.append(f"{name}: {there} in A, {here} in B")
     for kind, count in found.counts.items():
         if count:
@@ -99,7 +100,7 @@ def _differences(database: Database, start: int, stop: int, last: int) -> Iterat
     """
     for batch in database.select(sql):
         for row in batch.to_pylist():
-            yield row["kind"], row["count"], [_shortened(key) for key in row["keys"]]
+            yield row["kind"], row["count"], [shown(key) for key in row["keys"]]
 
 
 def _one_row_a_key(table: str, where: str) -> str:
@@ -129,7 +130,7 @@ _Values = tuple[str | None, str | None]
 def _differing(a: dict[str, Any], b: dict[str, Any], path: str = "") -> Iterator[tuple[str, _Values]]:
     """Fields that differ; one that is a whole section on one side alone is named once."""
     for name in sorted(a.keys() | b.keys()):
-        field = _shortened(f"{path}{name}")
+        field = shown(f"{path}{name}")
         if isinstance(a.get(name), dict) and isinstance(b.get(name), dict):
             yield from _differing(a[name], b[name], f"{field}.")
         else:
@@ -140,8 +141,3 @@ def _differing(a: dict[str, Any], b: dict[str, Any], path: str = "") -> Iterator
 
 def _json(section: dict[str, Any], name: str) -> str | None:
     return json.dumps(section[name], sort_keys=True) if name in section else None
-
-
-def _shortened(text: str, most: int = 120) -> str:
-    line = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return line if len(line) <= most else f"{line[:most]}..."

@@ -12,11 +12,9 @@ from typing import Any
 
 import pytest
 
-from manifests.contact_sheet import read_sample
-from manifests.corpus import read_corpus
 from manifests.decode import decode
 from manifests.manifest import read_manifest
-from manifests.storage import Storage
+from manifests.reader import CorpusReader
 
 TESTS = Path(__file__).parent
 CONFIG = TESTS / "corpus.yaml"
@@ -62,8 +60,7 @@ class Generated:
 
     def sample(self, row: dict[str, Any]) -> dict[str, Any]:
         """All members of a clip, decoded."""
-        storage = Storage(str(self.out))
-        members = read_sample(storage, read_corpus(storage).layout, row, lambda _: True)
+        members = CorpusReader(str(self.out)).members(row)
         return {name: decode(name, data) for name, data in members.items()}
 
 

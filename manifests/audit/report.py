@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, cast
 
 from manifests.audit.findings import CHECKS, Finding
 from manifests.errors import UserError
+from manifests.text import shown
 
 Level = Literal["quick", "full"]
 
 MOST_KEPT: Final = 1000
 """Findings kept of each check; the counts say how many there are."""
-_TEXT_LENGTH: Final = 200
 _PRINTED: Final = 5
 
 
@@ -134,14 +134,6 @@ def format_audit(report: AuditReport) -> str:
     if report.unchecked:
         lines += ["", "not checked:", *(f"  {item}" for item in report.unchecked)]
     return "\n".join(lines)
-
-
-def shown(value: object) -> str:
-    """A value from a corpus as one short line without control characters, for terminal and page."""
-    text = value if isinstance(value, str) else str(value)
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _TEXT_LENGTH])
-    line = " ".join(line.split())
-    return line if len(line) <= _TEXT_LENGTH else f"{line[: _TEXT_LENGTH - 3]}..."
 
 
 def finding_of(record: Mapping[str, Any]) -> Finding:

@@ -18,6 +18,7 @@ from manifests.corpus import Corpus
 from manifests.decode import read_json
 from manifests.errors import UserError
 from manifests.table import spec_columns
+from manifests.text import shown
 
 ALWAYS = ("rgb", "alpha", "pose_normals")
 ARCHIVES = ("motion", "cameras", "landmarks")
@@ -83,8 +84,8 @@ class _Findings:
         self.made: dict[tuple[str, str], Finding] = {}
 
     def add(self, check: str, where: str, expected: str, seen: str) -> None:
-        where = _one_line(where)
-        self.made.setdefault((check, where), Finding(check, self._clip, where, _one_line(expected), _one_line(seen)))
+        where = shown(where)
+        self.made.setdefault((check, where), Finding(check, self._clip, where, shown(expected), shown(seen)))
 
 
 def _spec(
@@ -110,28 +111,15 @@ def _spec(
         return None
     for column, value in columns.items():
         if row.get(column) != value:
-            found.add("spec-disagrees", f"{name}:{column}", _text(row.get(column)), _text(value))
+            found.add("spec-disagrees", f"{name}:{column}", shown(row.get(column)), shown(value))
     software = spec.get("software")
     software = software if isinstance(software, dict) else {}
     promised = corpus.software or software  # some corpora promise none
     other = [package for package in sorted({*software, *promised}) if software.get(package) != promised.get(package)]
     if other:
         expected, seen = (
-            ", ".join(f"{package} {_text(versions.get(package, 'absent'))}" for package in other)
+            ", ".join(f"{package} {shown(versions.get(package, 'absent'))}" for package in other)
             for versions in (promised, software)
         )
         found.add("software-differs", f"{name}:software", expected, seen)
     return spec
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except RecursionError:
-        return "a deeply nested value"
-
-
-def _one_line(text: str, most: int = 300) -> str:
-    """Anybody's text, fit for a terminal: short, and without control characters."""
-    plain = "".join(char if char.isprintable() else " " for char in text[:most])
-    return " ".join(plain.split())

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from manifests.audit.findings import CHECKS
-from manifests.audit.report import AuditReport, shown
+from manifests.audit.report import AuditReport
 from manifests.report.html import Html, join, tag
 from manifests.report.numbers import whole
 from manifests.report.parts import note, plural, table
 from manifests.report.tally import Tally
+from manifests.text import shown
 
 _MOST_FINDINGS: Final = 20
 _SEVERITIES: Final = ("error", "warning", "note")

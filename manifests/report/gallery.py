@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from manifests.audit.report import shown
 from manifests.reader import CorpusReader
 from manifests.report import thumbnails
 from manifests.report.html import Html, join, tag
 from manifests.report.parts import note, plural
 from manifests.report.tally import Picked, Tally
 from manifests.report.thumbnails import Thumbnail, UnreadableError
+from manifests.text import shown
 
 
 class Gallery:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from manifests.text import printable
+
 
 class Html(str):
     """Markup that may stand in a page as it is."""
@@ -34,7 +36,7 @@ def _text(value: object) -> str:
     """Coordinates with no more digits than a screen shows, and no character that XML forbids."""
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(value))
+    return "\n".join(printable(line) for line in str(value).split("\n"))
 
 
 _VOID = {"br", "img", "link", "meta"}

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from manifests.audit.promise import Promise, Span
-from manifests.audit.report import shown
 from manifests.corpus import Corpus
+from manifests.text import shown
 
 _WEIGHTS: Final = {
     "split": "splits",

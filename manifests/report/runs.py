@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.audit.report import shown
 from manifests.layout import LOG
 from manifests.storage import Storage
+from manifests.text import shown
 
 Array = NDArray[Any]
 

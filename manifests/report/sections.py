@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from manifests.audit.report import AuditReport, shown
+from manifests.audit.report import AuditReport
 from manifests.corpus import Corpus
 from manifests.licences import corpus_assets
 from manifests.reader import CorpusReader
@@ -21,6 +21,7 @@ from manifests.report.numbers import percent, short, size, whole
 from manifests.report.parts import figure, note, table
 from manifests.report.tally import COUNTED, Tally
 from manifests.status import duration
+from manifests.text import shown
 
 MOST_SOURCES: Final = 20
 """Of a view, that are told apart."""

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from manifests.audit.batches import PLACES, DamagedFileError, Rows, read_rows
-from manifests.audit.report import shown
 from manifests.contact_sheet import spread
 from manifests.conventions import SPLITS
 from manifests.manifest import manifest_files
 from manifests.reader import CorpusReader, Source
 from manifests.report.axes import AXES, MAPS, Histogram, Map
 from manifests.table import QUARANTINED
+from manifests.text import shown
 
 Array = NDArray[Any]
 Cell = tuple[str, str]

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from manifests.audit.report import shown
 from manifests.contact_sheet import spread
 from manifests.decode import read_frames, read_json
 from manifests.errors import UserError
 from manifests.pictures import Picture
 from manifests.reader import CorpusReader
 from manifests.report.tally import Picked
+from manifests.text import shown
 
 TILE: Final = (320, 224)
 """Largest width and height of one picture, in pixels."""
