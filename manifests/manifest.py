@@ -5,21 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, Layout, ManifestFile, compacted_path, parse_manifest_name, part_path
+from manifests.rows import plain, read_batches
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row, table_writer, write_rows
 
 SHARDS_PER_FILE = 1000
 ROWS_PER_GROUP = 10_000
-ROWS_PER_BATCH = 10_000
-MOST_ROWS, MOST_BYTES = 1_000_000, 1 << 30
-"""Of a row group that is believed: a shard's clips, or `ROWS_PER_GROUP` of them, are far fewer."""
 
 
 def read_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> pa.Table:
@@ -38,10 +34,9 @@ def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> I
 def iter_file(storage: Storage, item: ManifestFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Rows of one file of the manifest, in batches. Raises UserError if it is damaged."""
     wanted = list(columns) if columns is not None else SCHEMA.names
-    with _damage_named(storage, item.path), storage.open(item.path) as file, _parquet(file) as table:
-        _check_size(table)
-        for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted):
-            yield batch.select(wanted).cast(pa.schema([SCHEMA.field(name) for name in wanted]))
+    with _damage_named(storage, item.path):
+        for batch in read_batches(storage, item, wanted):
+            yield plain(batch, wanted)
 
 
 def manifest_files(storage: Storage) -> list[ManifestFile]:
@@ -119,22 +114,9 @@ def _merge(storage: Storage, sources: Sequence[ManifestFile], target: str) -> No
 
 
 def _read_file(storage: Storage, path: str) -> pa.Table:
-    with _damage_named(storage, path), storage.open(path) as file, _parquet(file) as table:
-        _check_size(table)
-        return table.read().select(SCHEMA.names).cast(SCHEMA)
-
-
-def _parquet(file: IO[bytes]) -> pq.ParquetFile:
-    """A flipped bit within a page is noticed where the writer left the page's checksum."""
-    return pq.ParquetFile(file, page_checksum_verification=True)
-
-
-def _check_size(table: pq.ParquetFile) -> None:
-    """Refuse what no writer of ours makes before memory is taken for it. Raises ValueError."""
-    groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
-    for group in groups:
-        if group.num_rows > MOST_ROWS or group.total_byte_size > MOST_BYTES:
-            raise ValueError(f"a row group of {group.num_rows} rows and {group.total_byte_size} bytes")
+    item = parse_manifest_name(path.removeprefix(f"{MANIFEST}/"))
+    assert item is not None
+    return pa.Table.from_batches(iter_file(storage, item), SCHEMA)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.audit.batches import Rows
 from manifests.audit.fingerprint import alike, bucket
 from manifests.audit.report import Findings
 from manifests.audit.row_checks import MEASURES
 from manifests.conventions import SPLITS
+from manifests.rows import Rows
 
 Array = NDArray[Any]
 

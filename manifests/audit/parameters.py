@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.audit.batches import Rows
 from manifests.audit.promise import Promise, Span
 from manifests.audit.report import Findings
+from manifests.rows import Rows
 
 Array = NDArray[Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from manifests.audit.batches import PLACES, SCALARS, DamagedFileError
 from manifests.audit.folder import check_cover, check_shards, list_shards
 from manifests.audit.likeness import COLUMNS, Likeness
 from manifests.audit.parameters import Parameters
@@ -13,6 +12,7 @@ from manifests.audit.report import Findings
 from manifests.audit.row_checks import RowChecks
 from manifests.audit.sources import AuditedSource
 from manifests.layout import MANIFEST
+from manifests.rows import PLACES, SCALARS, DamagedFileError
 
 
 def check_manifests(sources: Sequence[AuditedSource], found: Findings) -> list[str]:

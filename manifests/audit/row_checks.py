@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from manifests.audit.batches import Rows
 from manifests.audit.promise import FIXED, MOST_VIEWS, Promise, member_names
 from manifests.audit.report import Findings
 from manifests.conventions import RECIPES, SPLITS
 from manifests.layout import ManifestFile
+from manifests.rows import Rows
 from manifests.table import OK, QUARANTINED, SCHEMA
 from manifests.tar import BLOCK
 

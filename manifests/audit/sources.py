@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from manifests.audit.batches import DamagedFileError, Rows, read_rows
 from manifests.audit.promise import Promise
 from manifests.corpus import Corpus
 from manifests.layout import ManifestFile
 from manifests.manifest import manifest_files
+from manifests.rows import DamagedFileError, Rows, read_rows
 from manifests.storage import Storage
 
 

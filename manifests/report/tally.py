@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from manifests.audit.batches import PLACES, DamagedFileError, Rows, read_rows
 from manifests.contact_sheet import spread
 from manifests.conventions import SPLITS
 from manifests.manifest import manifest_files
 from manifests.reader import CorpusReader, Source
 from manifests.report.axes import AXES, MAPS, Histogram, Map
+from manifests.rows import PLACES, DamagedFileError, Rows, read_rows
 from manifests.table import QUARANTINED
 from manifests.text import shown
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +23,11 @@ ROWS: Final = 20_000
 """Rows held at once."""
 MOST_ROW_BYTES: Final = 1 << 18
 """Of one row on average, as a file declares it: a hundred views with all labels take 150 kB."""
+MOST_ROWS: Final = 1_000_000_000
+"""Of a file whose shards' size is not known: as many clips as a corpus may have."""
 MOST_TEXT: Final = 1 << 16
+MOST_WRITTEN_OUT: Final = 64 << 20
+"""Bytes of a text column in a batch that is handed out as plain texts."""
 MOST_INNER_TEXT: Final = 256
 """Bytes of a label, a member's name or a hash."""
 MOST_MEMBERS: Final = 1024
@@ -48,23 +50,34 @@ class DamagedFileError(ValueError):
 def read_rows(storage: Storage, item: ManifestFile, layout: Layout, columns: Sequence[str]) -> Iterator[Rows]:
     """Batches of a manifest file with the given columns, or leaves of ``members`` by their Parquet paths.
 
-    Raises DamagedFileError.
+    Raises DamagedFileError, whatever is wrong with the file.
     """
+    clips = max(0, layout.clips_of(item.last).stop - layout.clips_of(item.first).start)
     try:
-        if storage.local and not stat.S_ISREG(os.stat(f"{storage.url}/{item.path}").st_mode):
-            raise DamagedFileError("not a plain file")  # a pipe would be waited for, and a device read, for ever
-        with storage.open(item.path) as file:
-            _check_footer(file, storage.size(item.path))
-            with pq.ParquetFile(file, read_dictionary=[*TEXTS, *_INNER_TEXTS]) as table:
-                _check_declared(table, item, layout)
-                for group in range(table.num_row_groups):  # a dictionary within a list must not change in a batch
-                    for batch in table.iter_batches(batch_size=ROWS, row_groups=[group], columns=list(columns)):
-                        _check_texts(batch)
-                        yield Rows(batch)
+        for batch in read_batches(storage, item, columns, 2 * clips + ROWS):
+            yield Rows(batch)
     except DamagedFileError:
         raise
     except (pa.ArrowException, ValueError, KeyError, OSError, MemoryError) as error:
         raise DamagedFileError(f"{type(error).__name__}: {error}") from error
+
+
+def read_batches(
+    storage: Storage, item: ManifestFile, columns: Sequence[str], most_rows: int = MOST_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """The same as they are read, with texts as dictionaries.
+
+    Raises DamagedFileError, and what Arrow and the storage raise.
+    """
+    with storage.open(item.path) as file:
+        _check_footer(file, storage.size(item.path))
+        dictionaries = [*TEXTS, *_INNER_TEXTS]
+        with pq.ParquetFile(file, read_dictionary=dictionaries, page_checksum_verification=True) as table:
+            _check_declared(table, most_rows)
+            for group in range(table.num_row_groups):  # a dictionary within a list must not change in a batch
+                for batch in table.iter_batches(batch_size=ROWS, row_groups=[group], columns=list(columns)):
+                    _check_texts(batch)
+                    yield batch
 
 
 @dataclass(frozen=True)
@@ -119,14 +132,23 @@ def _check_footer(file: IO[bytes], size: int) -> None:
     file.seek(0)
 
 
-def _check_declared(table: pq.ParquetFile, item: ManifestFile, layout: Layout) -> None:
+def plain(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """Whole columns of a batch with their texts written out. Raises DamagedFileError where those are too long."""
+    for name in set(TEXTS) & set(columns):
+        column = batch.column(name)
+        length = pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0
+        if length > MOST_WRITTEN_OUT:
+            raise DamagedFileError(f"{length} bytes of text in {len(batch)} rows of column {name}")
+    return batch.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _check_declared(table: pq.ParquetFile, most_rows: int) -> None:
     if not table.schema_arrow.equals(_READ_SCHEMA, check_metadata=False):
         other = sorted(set(SCHEMA.names) ^ set(table.schema_arrow.names))
         raise DamagedFileError(f"its columns are not a manifest's ({', '.join(other)[:100] or 'other types'})")
-    clips = max(0, layout.clips_of(item.last).stop - layout.clips_of(item.first).start)
     meta = table.metadata
-    if meta.num_rows > 2 * clips + ROWS:
-        raise DamagedFileError(f"it claims {meta.num_rows} rows for {clips} clips")
+    if meta.num_rows > most_rows:
+        raise DamagedFileError(f"it claims {meta.num_rows} rows, more than {most_rows}")
     for number in range(meta.num_row_groups):
         group = meta.row_group(number)
         if group.total_byte_size > (group.num_rows + 256) * MOST_ROW_BYTES:
