@@ -9,10 +9,12 @@ import pytest
 
 from manifests import spool, tar
 from manifests.clip import Member
+from manifests.errors import UserError
 from manifests.layout import part_path, spool_folder
-from manifests.manifest import committed_shards, compact, manifest_files, read_manifest
+from manifests.manifest import committed_shards, compact, iter_manifest, manifest_files, read_manifest
 from manifests.shard import DamagedFragmentError, assemble
 from manifests.storage import Storage
+from manifests.table import SCHEMA, write_rows
 from tests.datagen.farm.toy import ToyConfig, clip_members, data_files, make_reference
 from tests.manifests.crashes import crash_everywhere
 
@@ -169,3 +171,13 @@ def test_a_crash_at_any_step_of_commit_and_compaction_is_made_good(
 
     steps = crash_everywhere(tmp_path, monkeypatch, prepare, assemble_all, reference)
     assert steps == 3 * 3 + 3  # tar, part and spool of each shard; the compacted file, two parts
+
+
+def test_a_small_file_of_endless_text_is_refused(tmp_path: Path) -> None:
+    """A dictionary lets a file repeat a text as often as it likes."""
+    row = dict.fromkeys(SCHEMA.names) | {"index": 0, "key": "x" * 60_000, "shard": 0, "status": "ok"}
+    storage = Storage(str(tmp_path))
+    storage.write("manifest/part-000000.parquet", write_rows([row] * 5_000))
+    assert storage.size("manifest/part-000000.parquet") < 100_000
+    with pytest.raises(UserError, match=r"part-000000\.parquet is damaged \(300000000 bytes of text"):
+        list(iter_manifest(storage))
