@@ -102,7 +102,7 @@ def _read(name: str, label: str, data: bytes, shape: Shape, start: int, stop: in
 def _first_fits(name: str, data: bytes, frame_bytes: int) -> bool:
     try:
         read_frames(name, data, 0, 1, frame_bytes)
-    except Exception:
+    except Exception:  # as above: decoders raise what they like
         return False
     return True
 
