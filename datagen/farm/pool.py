@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import ray
 from ray.exceptions import RayError
+from ray.util import get_node_ip_address
 
 from datagen.farm.attempts import WORKER_DIED
 from datagen.farm.plan import Assemble, Render, Work
-from datagen.farm.worker import Assignment, Outcome, Verdict, Worker
+from datagen.farm.worker import Assignment, Outcome, Start, Verdict, Worker
 from manifests.errors import UserError
 
 _STARTS = 32
@@ -21,11 +24,16 @@ _STARTS = 32
 _FAILED_STARTS = 10
 """So many actors in a row that died before they were ready, and none that was: the machine is at fault."""
 
+_LONGEST_END_S = 10.0
+"""A process that the kernel holds longer, for a disk that does not answer, is not waited for."""
+
 
 @dataclass(eq=False)
 class _Slot:
     actor: Any
     node: str = ""
+    address: str = ""
+    pid: int = 0
     work: Work | None = None
     since: float = 0.0
     error: str = WORKER_DIED
@@ -114,9 +122,11 @@ class Pool:
                 yield self._answered(answer)
 
     def close(self) -> None:
-        """End all workers at once, whatever they are doing."""
-        for slot in [*self._starting.values(), *self._busy.values(), *self._idle]:
+        """End all workers at once, whatever they are doing; those of this machine are gone on return."""
+        slots = [*self._starting.values(), *self._busy.values(), *self._idle]
+        for slot in slots:
             _kill(slot)
+        _wait_for_ends(slots)
         self._starting.clear()
         self._busy.clear()
         self._idle.clear()
@@ -131,7 +141,7 @@ class Pool:
     def _started(self, answer: Any) -> None:
         slot = self._starting.pop(answer)
         try:
-            slot.node, outcome = ray.get(answer)
+            start: Start = ray.get(answer)
         except RayError as error:
             _kill(slot)
             self._failed_starts += 1
@@ -139,8 +149,9 @@ class Pool:
                 reason = " ".join(str(error).split())[-300:]
                 raise UserError(f"workers die before they are ready: {reason}") from None
             return
-        if outcome.verdict is not Verdict.DONE:
-            raise UserError(outcome.error)
+        if start.outcome.verdict is not Verdict.DONE:
+            raise UserError(start.outcome.error)
+        slot.node, slot.address, slot.pid = start.node, start.address, start.pid
         self._failed_starts = 0
         self._idle.append(slot)
 
@@ -162,3 +173,16 @@ class Pool:
 
 def _kill(slot: _Slot) -> None:
     ray.kill(slot.actor, no_restart=True)
+
+
+def _wait_for_ends(slots: list[_Slot]) -> None:
+    """Ray says that an actor is dead some 20 ms before its process is, time enough to begin another file."""
+    if not any(slot.pid for slot in slots):
+        return
+    here = get_node_ip_address()
+    processes = []
+    for slot in slots:
+        if slot.pid and slot.address == here:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                processes.append(psutil.Process(slot.pid))
+    psutil.wait_procs(processes, timeout=_LONGEST_END_S)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import psutil
 import ray
+from ray.util import get_node_ip_address
 
 from datagen.heads.travel import unpack_head
 from manifests import spool
@@ -73,6 +74,18 @@ class Outcome:
     """The worker has done its share or grown too large: replace it."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """A worker's first answer: where it runs, and whether it can work."""
+
+    node: str
+    """Ray's id of it."""
+    address: str
+    """Of the machine: nodes may share one."""
+    pid: int
+    outcome: Outcome
+
+
 class Worker:
     """A Ray actor's class. Its methods return an `Outcome` and do not raise."""
 
@@ -80,22 +93,10 @@ class Worker:
         self._given = assignment
         self._rendered = 0
 
-    def ready(self) -> tuple[str, Outcome]:
-        """Load everything. Returns the id of the node this runs on, and whether it worked."""
+    def ready(self) -> Start:
+        """Load everything."""
         node = str(ray.get_runtime_context().get_node_id())
-        try:
-            self._storage = Storage(self._given.out)
-            self._check_output()
-            self._check_software()
-            module, name = self._given.pipeline.split(":")
-            pipeline_type = getattr(importlib.import_module(module), name)
-            self._pipeline: ClipPipeline = pipeline_type(self._config_json())
-        except UserError as error:
-            return node, Outcome(Verdict.RUN_FAILED, str(error))
-        except (Exception, SystemExit) as error:
-            text = f"a worker cannot start on {os.uname().nodename}: {describe(error)}"
-            return node, Outcome(Verdict.RUN_FAILED, text)
-        return node, Outcome(Verdict.DONE)
+        return Start(node, get_node_ip_address(), os.getpid(), self._load())
 
     def render(self, clip: int) -> Outcome:
         """Render one clip into the spool."""
@@ -123,6 +124,21 @@ class Worker:
             return Outcome(Verdict.DAMAGED, clip=error.clip)
         except Exception as error:
             return Outcome(Verdict.RUN_FAILED, output_problem(error, self._given.out))
+        return Outcome(Verdict.DONE)
+
+    def _load(self) -> Outcome:
+        try:
+            self._storage = Storage(self._given.out)
+            self._check_output()
+            self._check_software()
+            module, name = self._given.pipeline.split(":")
+            pipeline_type = getattr(importlib.import_module(module), name)
+            self._pipeline: ClipPipeline = pipeline_type(self._config_json())
+        except UserError as error:
+            return Outcome(Verdict.RUN_FAILED, str(error))
+        except (Exception, SystemExit) as error:
+            text = f"a worker cannot start on {os.uname().nodename}: {describe(error)}"
+            return Outcome(Verdict.RUN_FAILED, text)
         return Outcome(Verdict.DONE)
 
     def _config_json(self) -> str:

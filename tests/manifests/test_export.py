@@ -302,7 +302,7 @@ def test_rows_of_a_stranger_copy_nothing(toy: Path, tmp_path: Path, change: dict
 def test_memory_holds_few_rows(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     export(str(toy), str(tmp_path / "many"))
     monkeypatch.setattr(module, "_ROWS_HELD", 1)
-    monkeypatch.setattr("manifests.manifest.ROWS_PER_BATCH", 1)
+    monkeypatch.setattr("manifests.rows.ROWS", 1)
     export(str(toy), str(tmp_path / "one"))
     assert data_hashes(tmp_path / "one") == data_hashes(tmp_path / "many")
     assert not (tmp_path / "one" / part_path(0)).exists()
