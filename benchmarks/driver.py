@@ -32,14 +32,16 @@ from manifests.clip import (
     Member,
     RenderSettings,
     Scene,
+    Traits,
 )
 from manifests.runlog import read_last_run
 from manifests.storage import Storage
 
 _HEAD = HeadInfo("none", "flame", "", "", 0, 0, (), (0.0, 0.0, 0.0))
+_TRAITS = Traits(0, 0, 0, 0, 0)
 _APPEARANCE = Appearance(0, 0, 0, (0, 0, 0), "bald", (0, 0, 0), 0, (0, 0, 0), 0, 0)
 _SCENE = Scene((), "", (0, 0, 0), 0, 0, "black", (0, 0, 0), 0, "AgX")
-_SUMMARY = ClipSummary(0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, "", 0, "")
+_SUMMARY = ClipSummary(0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, 0, "", 0, "", 0, "")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Pipeline:
     def members(self, index: int) -> list[Member]:
         spec = ClipSpec(
             1, self._name, "0", 0, index, "phone", "none", index, "train", _HEAD, 15.0, 1, 1, 1, 1, (),
-            _APPEARANCE, _SCENE, RenderSettings(), _SUMMARY, {},
+            _TRAITS, _APPEARANCE, _SCENE, RenderSettings(), _SUMMARY, {},
         )  # fmt: skip
         return [Member("spec.json", json.dumps(dataclasses.asdict(spec)).encode())]
 

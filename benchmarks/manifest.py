@@ -132,7 +132,9 @@ def _rows(
 
     camera, motion, look = config.camera, config.motion, config.appearance
     members, offsets, sizes, shard_sizes = _members(rng, shard, ok)
-    melanin = np.random.default_rng(0).uniform(*look.melanin, config.identities)
+    people = np.random.default_rng(0)
+    melanin = people.uniform(*look.melanin, config.identities)
+    age, gender = people.uniform(20, 80, config.identities), people.uniform(0, 1, config.identities)
     columns: dict[str, Any] = {
         "head": constant(head.name),
         "head_sha256": constant(head.sha256),
@@ -155,6 +157,9 @@ def _rows(
         **span("head_yaw_deg", draw(*motion.yaw_deg) * 0.7, draw(0, 20)),
         **span("head_pitch_deg", draw(*motion.pitch_deg) * 0.7, draw(0, 10)),
         "expression_activity": rng.gamma(8, 0.15, count),
+        "age_years": age[identity],
+        "gender": gender[identity],
+        "ancestry": choose(dict(config.identity.ancestries.items())),
         "melanin": melanin[identity],
         "hair_style": choose(dict(look.hair_styles.items())),
         "light_power_w": rng.gamma(6, 9, count),

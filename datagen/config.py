@@ -156,10 +156,11 @@ class CorpusConfig(Settings):
 
     def check_head(self, head: HeadInfo) -> None:
         """Raises UserError if the configuration asks for more than the head has."""
-        if self.identity.components > head.identity_size:
+        most = head.identity_size - len(head.traits)
+        if self.identity.components > most:
             raise UserError(
-                f"identity.components = {self.identity.components}: head {head.name!r} has {head.identity_size}; "
-                f"set it to {head.identity_size} or less"
+                f"identity.components = {self.identity.components}: head {head.name!r} has {most}; "
+                f"set it to {most} or less"
             )
 
     def content_hash(self, head: HeadInfo) -> str:

@@ -34,11 +34,44 @@ class Splits(Weights):
     test: Weight = 0.0
 
 
-class IdentitySettings(Settings):
-    """The shape of the heads."""
+class Ages(Weights):
+    """How often each group of adults occurs among the identities; ages are spread evenly within a group."""
 
+    young: Weight = 0.0
+    """20 to 35 years."""
+    middle: Weight = 0.0
+    """35 to 55 years."""
+    old: Weight = 0.0
+    """55 to 80 years."""
+
+
+class Genders(Weights):
+    """How often each gender expression of the face occurs among the identities."""
+
+    feminine: Weight = 0.0
+    between: Weight = 0.0
+    masculine: Weight = 0.0
+
+
+class Ancestries(Weights):
+    """How often each ancestry is the main one of a face's shape. It does not touch the skin's tone."""
+
+    african: Weight = 0.0
+    asian: Weight = 0.0
+    european: Weight = 0.0
+
+
+class IdentitySettings(Settings):
+    """Who the people are, and the shape of their heads. Of heads whose identity components have no meaning
+    (FLAME, SMPL-X) age shows in the hair and the skin alone, and the other traits do not show."""
+
+    ages: Ages = Ages(young=1, middle=1, old=1)
+    genders: Genders = Genders(feminine=2, between=1, masculine=2)
+    ancestries: Ancestries = Ancestries(african=1, asian=1, european=1)
+    mixed_share: Share = 0.3
+    """Share of the identities whose ancestry is mixed of two."""
     components: Annotated[int, within(0, 1000)] = 100
-    """How many of the head's identity components vary, the first ones; at most as many as the head has."""
+    """How many of the head's other identity components vary, the first ones; at most as many as the head has."""
     spread: Annotated[float, within(0, 3)] = 1.0
     """Standard deviation of each coefficient, in units of the head's own standard deviation."""
     limit: Annotated[float, within(0.1, 5)] = 2.0
@@ -73,8 +106,8 @@ class AppearanceSettings(Settings):
     """Roughness of the skin's gloss: low is oily, high is matte."""
     hair_styles: HairStyles = HairStyles(bald=0.1, buzz=0.25, short=0.4, bob=0.25)
     hair_lengths: HairLengths = HairLengths()
-    grey_share: Share = 0.12
-    """Share of the identities whose hair has gone partly or wholly grey."""
+    grey_onset_years: Annotated[Span, span_within(0, 200)] = (30.0, 62.0)
+    """Age at which the first hair goes grey; the last one follows 35 years later."""
     neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.075, -0.045)
     """Height of the collar above (+) or below (-) the neck joint."""
 

@@ -49,6 +49,16 @@ class Cameras:
 
 
 @dataclass(frozen=True)
+class TraitComponent:
+    """An identity component that carries a trait: its coefficient is (trait - mean) / deviation."""
+
+    name: str
+    """A number among ``Traits``."""
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
 class HeadInfo:
     """What is known of a head model without loading its arrays."""
 
@@ -63,6 +73,26 @@ class HeadInfo:
     """One name a component; empty for a basis without names (FLAME's PCA)."""
     head_centre: tuple[float, float, float]
     """Middle of the head (between ears, at eye height) of the mean shape, world metres: where cameras look."""
+    traits: tuple[TraitComponent, ...] = ()
+    """What the first identity components stand for; empty for a basis whose components have no meaning."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What kind of adult an identity is; none of it says anything about skin tone, which is drawn by itself."""
+
+    age_years: float
+    gender: float
+    """Gender expression of the face: 0 feminine to 1 masculine."""
+    african: float
+    asian: float
+    european: float
+    """Shares of three ancestries in the face's shape; they sum to 1."""
+
+    @property
+    def ancestry(self) -> str:
+        """The one with the largest share."""
+        return max(("african", "asian", "european"), key=lambda name: getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -144,6 +174,10 @@ class ClipSummary:
     head_pitch_deg_max: float
     expression_activity: float
     """Mean over time of the expression vector's Euclidean length."""
+    age_years: float
+    gender: float
+    ancestry: str
+    """``african``, ``asian`` or ``european``: the largest share."""
     melanin: float
     hair_style: str
     light_power_w: float
@@ -170,6 +204,7 @@ class ClipSpec:
     width: int
     height: int
     labels: tuple[str, ...]
+    traits: Traits
     appearance: Appearance
     scene: Scene
     render: RenderSettings

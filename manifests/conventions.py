@@ -20,6 +20,9 @@ RECIPES: Final = ("phone", "studio", "view_sweep", "dynamic_sweep")
 
 SPLITS: Final = ("train", "validation", "test")
 
+AGE_GROUPS: Final = {"young": (20.0, 35.0), "middle": (35.0, 55.0), "old": (55.0, 80.0)}
+"""Ages in years of each group of adults that a configuration weighs."""
+
 LANDMARK_COUNT: Final = 70
 """68 points in the iBUG 300-W order (Sagonas et al. 2013, counted from the subject's right jaw), then the
 subject's right and left pupil."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.clip import TraitComponent
 from manifests.conventions import PARTS
 
 from . import eyeball, identities, makehuman
@@ -36,7 +37,8 @@ _SKIN_WEIGHT_FACE, _SKIN_WEIGHT_BUST = 1.0, 0.15
 
 @dataclass(frozen=True)
 class Figure:
-    """Vertices [V, 3], identity components [K, V, 3] (one standard deviation each), expressions [E, V, 3];
+    """Vertices [V, 3], identity components [K, V, 3] (one standard deviation each; the first
+    carry the traits) and the share of variance that each explained [K], expressions [E, V, 3];
     triangles faces [F, 3] and uv_faces [F, 3] into uv [U, 2], part [F]; bones: skin weight [V] by bone name;
     jaw [V]: how far a vertex follows the lower jaw; joints: MakeHuman joint name -> position [3];
     source [V]: MakeHuman vertex, or -1 on eyeballs; mirror: MakeHuman's mirror table; eyes: name -> vertex
@@ -45,6 +47,7 @@ class Figure:
     vertices: Array
     components: Array
     explained: Array
+    traits: tuple[TraitComponent, ...]
     expressions: Array
     expression_names: tuple[str, ...]
     faces: Array
@@ -72,7 +75,7 @@ def build_figure() -> Figure:
     metric = _metric_weights(human, mean)
     seen = np.flatnonzero(metric)
     observed = (targets[:, seen] * np.sqrt(metric[seen])[:, None]).reshape(len(targets), -1)
-    coefficients, explained = identities.principal_components(space, observed)
+    coefficients, explained = identities.identity_components(space, observed)
     components = space.displacement(coefficients)
     components -= components[:, skull].mean(axis=1, keepdims=True)
 
@@ -97,6 +100,7 @@ def build_figure() -> Figure:
         vertices=SCALE * (reduce(mean) - origin),
         components=SCALE * reduce(components),
         explained=explained,
+        traits=space.traits,
         expressions=SCALE * np.concatenate([np.stack([s[keep] for s in shapes.values()]), still], axis=1),
         expression_names=tuple(shapes),
         faces=faces,

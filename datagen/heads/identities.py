@@ -1,7 +1,9 @@
 """How open heads differ: sampled MakeHuman adults and the linear identity basis fitted to them.
 
-An identity is a vector of coefficients over morph targets, so a principal component is one too: the same
-component moves the head and the whole body.
+An identity is a vector of coefficients over morph targets, so a component is one too: the same component
+moves the head and the whole body. The first components are what age, gender expression and ancestry do on
+average (least squares over the sampled adults); the others are principal components of what is left, so that
+they neither age a face nor change its kind.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from manifests.clip import TraitComponent
 
 from .makehuman import ANCESTRIES, MakeHuman
 
@@ -48,13 +52,27 @@ _MEAN = {"l-eye-trans-in": -0.29, "l-eye-scale-decr": -0.7, "head-scale-horiz-de
 opposite target."""
 
 
+_TRAITS = ("age_years", "gender", "african", "asian")
+"""Of the ancestries two: the third's share is what they leave."""
+_YOUNG_YEARS, _OLD_YEARS = 25.0, 90.0
+"""Ages of MakeHuman's ``young`` and ``old`` targets."""
+_OLDEST_SHARE = 0.85
+
+
 @dataclass(frozen=True)
 class TargetSpace:
     """Morph targets [T, N, 3] in decimetres and how adults are spread over them: samples [S, T] of
-    coefficients."""
+    coefficients, with the traits [S, 4] of each."""
 
     targets: Array
     samples: Array
+    sampled_traits: Array
+
+    @property
+    def traits(self) -> tuple[TraitComponent, ...]:
+        values = self.sampled_traits
+        spread = zip(_TRAITS, values.mean(axis=0), values.std(axis=0), strict=True)
+        return tuple(TraitComponent(name, round(float(mean), 4), round(float(sd), 4)) for name, mean, sd in spread)
 
     @property
     def mean(self) -> Array:
@@ -68,15 +86,16 @@ class TargetSpace:
 
 
 def target_space(source: MakeHuman) -> TargetSpace:
-    """Targets and sampled adults: both sexes, three ancestries and their mixtures, ages 25 to about 75."""
+    """Targets and sampled adults: both sexes, three ancestries and their mixtures, ages 25 to 80."""
     rng = np.random.default_rng(_SEED)
     sexes, ages, levels = ("female", "male"), ("young", "old"), ("min", "average", "max")
     targets = [source.ancestry(*key) for key in product(ANCESTRIES, sexes, ages)]
     targets += [source.build(*key) for key in product(sexes, ages, levels, levels)]
 
-    sex = _split(rng.beta(0.9, 0.9, SAMPLES))
-    age = _split(0.75 * rng.beta(1.2, 1.8, SAMPLES))
+    male = rng.beta(0.9, 0.9, SAMPLES)
+    old = _OLDEST_SHARE * rng.beta(1.2, 1.6, SAMPLES)
     ancestry = rng.dirichlet([0.6] * 3, SAMPLES)
+    sex, age = _split(male), _split(old)
     muscle = _triangle(np.clip(rng.normal(0.5, 0.14, SAMPLES), 0.1, 0.9))
     weight = _triangle(np.clip(rng.normal(0.5, 0.16, SAMPLES), 0.1, 0.9))
     columns = [
@@ -90,24 +109,37 @@ def target_space(source: MakeHuman) -> TargetSpace:
         coefficient = _MEAN.get(axis.name, 0.0) + spread * np.clip(rng.normal(size=SAMPLES), -2.5, 2.5)
         columns.append(np.stack([np.maximum(coefficient, 0), np.maximum(-coefficient, 0)], axis=1))
         targets += [axis.positive, axis.negative]
-    return TargetSpace(np.stack(targets), np.concatenate(columns, axis=1))
+    years = _YOUNG_YEARS + (_OLD_YEARS - _YOUNG_YEARS) * old
+    traits = np.column_stack([years, male, ancestry[:, :2]])
+    return TargetSpace(np.stack(targets), np.concatenate(columns, axis=1), traits)
 
 
-def principal_components(space: TargetSpace, observed: Array) -> tuple[Array, Array]:
+def identity_components(space: TargetSpace, observed: Array) -> tuple[Array, Array]:
     """Components [K, T] over the targets, one standard deviation each, and the variance share [K] of each.
 
-    ``observed`` [T, M] is each target as seen by the metric (weighted displacements of the head).
+    ``observed`` [T, M] is each target as seen by the metric (weighted displacements of the head). A trait's
+    share is what it adds to those before it.
     """
     centred = space.samples - space.samples.mean(axis=0)
-    gram = observed @ observed.T
-    values, vectors = np.linalg.eigh(gram)
+    given = np.array([(trait.mean, trait.deviation) for trait in space.traits])
+    scores = (space.sampled_traits - given[:, 0]) / given[:, 1]
+    traits = np.linalg.lstsq(scores, centred, rcond=None)[0]
+    components, variance = _principal_components(centred - scores @ traits, observed)
+    added = np.linalg.qr(scores)[0].T @ centred
+    by_trait = ((added @ observed) ** 2).sum(axis=1) / (len(centred) - 1)
+    total = np.trace(centred.T @ centred @ (observed @ observed.T)) / (len(centred) - 1)
+    return np.concatenate([traits, components]), np.concatenate([by_trait, variance]) / total
+
+
+def _principal_components(centred: Array, observed: Array) -> tuple[Array, Array]:
+    """Components [K, T] of samples [S, T], one standard deviation each, and the variance [K] of each."""
+    values, vectors = np.linalg.eigh(observed @ observed.T)
     seen = centred @ (vectors * np.sqrt(np.maximum(values, 0)))
     scores, singular, _ = np.linalg.svd(seen, full_matrices=False)
     components = scores[:, :COMPONENTS].T @ centred / np.sqrt(len(centred) - 1)
     largest = np.abs(components).argmax(axis=1)
     components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-    share = singular**2 / (singular**2).sum()
-    return components, share[:COMPONENTS]
+    return components, singular[:COMPONENTS] ** 2 / (len(centred) - 1)
 
 
 def _split(x: Array) -> Array:

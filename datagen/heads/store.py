@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.arrays import npz_bytes
-from manifests.clip import HeadInfo
+from manifests.clip import HeadInfo, TraitComponent
 from manifests.errors import UserError
 
 Array = NDArray[Any]
 
 INFO_FILE, ARRAYS_FILE = "info.json", "head.npz"
 OPEN_HEADS = ("open", "open-body")
-_BUILD = 1
+_BUILD = 2
 """Raise it when the open heads change: a cached head of an older build is built anew."""
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -77,6 +77,7 @@ def build_head(name: str) -> HeadInfo:
         identity_size=len(shape.components),
         expression_names=shape.expression_names,
         expression_size=len(shape.expression_names),
+        traits=shape.traits,
     )
 
 
@@ -105,6 +106,7 @@ def read_info(folder: Path) -> HeadInfo:
         record.pop("build")
         record["expression_names"] = tuple(record["expression_names"])
         record["head_centre"] = tuple(record["head_centre"])
+        record["traits"] = tuple(TraitComponent(**trait) for trait in record["traits"])
         return HeadInfo(**record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"head: {folder / INFO_FILE} cannot be read ({error}); {_remedy(folder)}") from error
@@ -142,6 +144,7 @@ def save_head(
     identity_size: int,
     expression_size: int,
     expression_names: tuple[str, ...] = (),
+    traits: tuple[TraitComponent, ...] = (),
 ) -> HeadInfo:
     """Put a head into the cache, whole. Raises UserError if the cache cannot be written."""
     check_name(name)
@@ -155,6 +158,7 @@ def save_head(
         expression_size=expression_size,
         expression_names=expression_names,
         head_centre=_head_centre(kind, arrays),
+        traits=traits,
     )
     record = json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1)
     place = heads_folder() / name

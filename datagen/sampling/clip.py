@@ -10,7 +10,8 @@ from datagen.sampling.cameras import CameraRig, sample_cameras
 from datagen.sampling.identity import identity_of, recipe_of, sample_shape, split_of, template_of
 from datagen.sampling.light import sample_scene
 from datagen.sampling.motion import Performance, hold_still, sample_motion
-from manifests.clip import Appearance, Clip, ClipSpec, ClipSummary, HeadInfo, RenderSettings, Scene
+from datagen.sampling.traits import sample_traits
+from manifests.clip import Appearance, Clip, ClipSpec, ClipSummary, HeadInfo, RenderSettings, Scene, Traits
 from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import installed_version
 from manifests.errors import UserError
@@ -32,8 +33,9 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
     template = template_of(config, index)
     times = np.arange(config.frames) / config.fps
 
-    shape = sample_shape(config.identity, head.identity_size, seed, identity)
-    appearance = sample_appearance(config.appearance, seed, identity)
+    traits = sample_traits(config.identity, seed, identity)
+    shape = sample_shape(config.identity, head, traits, seed, identity)
+    appearance = sample_appearance(config.appearance, traits, seed, identity)
     if recipe == "view_sweep":
         performance = hold_still(config.motion, head, shape, seed, identity, config.frames)
     else:
@@ -57,10 +59,11 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
         width=config.resolution[0],
         height=config.resolution[1],
         labels=config.labels,
+        traits=traits,
         appearance=appearance,
         scene=scene,
         render=RenderSettings(**config.render.model_dump()),
-        summary=_summary(rig, performance, appearance, scene),
+        summary=_summary(rig, performance, traits, appearance, scene),
         software=software_versions(),
     )
     return Clip(spec, performance.motion, rig.cameras)
@@ -71,7 +74,9 @@ def software_versions() -> dict[str, str]:
     return {name: installed_version(name) for name in SHAPING}
 
 
-def _summary(rig: CameraRig, performance: Performance, appearance: Appearance, scene: Scene) -> ClipSummary:
+def _summary(
+    rig: CameraRig, performance: Performance, traits: Traits, appearance: Appearance, scene: Scene
+) -> ClipSummary:
     yaw, pitch, _ = performance.head_deg.T
     return ClipSummary(
         camera_yaw_deg_min=float(rig.yaw_deg.min()),
@@ -87,6 +92,9 @@ def _summary(rig: CameraRig, performance: Performance, appearance: Appearance, s
         head_pitch_deg_min=float(pitch.min()),
         head_pitch_deg_max=float(pitch.max()),
         expression_activity=float(np.linalg.norm(performance.motion.expression, axis=1).mean()),
+        age_years=traits.age_years,
+        gender=traits.gender,
+        ancestry=traits.ancestry,
         melanin=appearance.melanin,
         hair_style=appearance.hair_style,
         light_power_w=sum(light.power_w for light in scene.lights),

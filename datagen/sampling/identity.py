@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from datagen.config import CorpusConfig
 from datagen.sampling.streams import choose, rng, spread_out, unit
 from datagen.sections import IdentitySettings, Splits
+from manifests.clip import HeadInfo, Traits
 
 # Powers of the inverse plastic number: the two-dimensional R2 sequence (Roberts 2018, "The unreasonable
 # effectiveness of quasirandom sequences").
@@ -79,16 +80,21 @@ def split_counts(splits: Splits, identities: int) -> dict[str, int]:
     return {name: counts.get(name, 0) for name, _ in splits.items()}
 
 
-def sample_shape(settings: IdentitySettings, size: int, seed: int, identity: int) -> NDArray[np.float32]:
-    """Identity coefficients [size]: normal with the given spread, none beyond ``limit`` spreads.
+def sample_shape(
+    settings: IdentitySettings, head: HeadInfo, traits: Traits, seed: int, identity: int
+) -> NDArray[np.float32]:
+    """Identity coefficients [S]: those that the traits set, then normal ones, none beyond ``limit`` spreads.
 
     Truncated by the inverse of the normal distribution, so each coefficient follows from its own variate.
     """
     normal = NormalDist()
     low = normal.cdf(-settings.limit)
-    count = min(settings.components, size)
+    first = len(head.traits)
+    count = min(settings.components, head.identity_size - first)
     units = low + (1 - 2 * low) * rng(seed, "identity.shape", identity).random(count)
-    shape = np.zeros(size, np.float32)
-    shape[:count] = [settings.spread * normal.inv_cdf(min(max(u, 1e-12), 1 - 1e-12)) for u in units]
+    drawn = np.array([settings.spread * normal.inv_cdf(min(max(u, 1e-12), 1 - 1e-12)) for u in units], np.float32)
     bound = np.float32(settings.spread * settings.limit)
-    return np.clip(shape, -bound, bound)
+    shape = np.zeros(head.identity_size, np.float32)
+    shape[:first] = [(getattr(traits, trait.name) - trait.mean) / trait.deviation for trait in head.traits]
+    shape[first : first + count] = np.clip(drawn, -bound, bound)
+    return shape

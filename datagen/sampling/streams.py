@@ -50,13 +50,18 @@ def draw(span: tuple[float, float], seed: int, stream: str, *indices: int) -> fl
 
 def choose(weights: Sequence[tuple[str, float]], u: float) -> str:
     """The name whose stretch of the cumulative weights holds u in [0, 1). Weights need not sum to 1."""
+    return place(weights, u)[0]
+
+
+def place(weights: Sequence[tuple[str, float]], u: float) -> tuple[str, float]:
+    """As ``choose``, and where in the name's stretch u lies, in [0, 1]."""
     total = sum(weight for _, weight in weights)
     mark, cumulative = u * total, 0.0
     for name, weight in weights:
+        if mark < cumulative + weight:
+            return name, (mark - cumulative) / weight
         cumulative += weight
-        if mark < cumulative:
-            return name
-    return [name for name, weight in weights if weight > 0][-1]  # rounding at the upper end
+    return [name for name, weight in weights if weight > 0][-1], 1.0  # rounding at the upper end
 
 
 def spread_out(seed: int, stream: str, *terms: tuple[int, float]) -> float:

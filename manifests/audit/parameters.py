@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ Array = NDArray[Any]
 
 RANGED: Final = ("camera_yaw_deg", "camera_pitch_deg", "camera_distance_m", "head_yaw_deg", "head_pitch_deg")
 """Parameters of two columns, the least and the greatest within the clip."""
-SINGLE: Final = ("focal_length_mm", "melanin")
+SINGLE: Final = ("focal_length_mm", "melanin", "age_years", "gender")
 
 COVERED: Final = {
     "camera_yaw_deg": 0.9,
@@ -27,7 +28,8 @@ COVERED: Final = {
     "melanin": 1.0,
 }
 """Parameters whose range must be filled, and the middle share of it that is looked at: few moving cameras and fewer
-heads come near the ends of theirs."""
+heads come near the ends of theirs. Of ages, each group that has a weight is a range to fill."""
+AGE: Final = "age_years"
 
 STILL: Final = "view_sweep"
 """The recipe whose head pose and expression are the identity's, so that its clips add none to the identities'."""
@@ -47,13 +49,24 @@ _SLACK: Final = 1e-3
 """Of a range: what floats and rounding may add to it."""
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a parameter's range that clips must fill."""
+
+    parameter: str
+    span: Span
+    share: float
+    """Of the independent values, how many belong there."""
+    steps: Array
+    """int64 [STEPS + 1]: where the clips' ranges begin (+1) and end (-1)."""
+
+
 class Parameters:
     """The parameters of one corpus' clips, batch by batch; memory does not grow with their number."""
 
     def __init__(self, promise: Promise, found: Findings, place: Callable[[str], str]) -> None:
         self._promise, self._found, self._place = promise, found, place
-        self._spans = {name: span for name in COVERED if (span := _middle(promise.covered(name), COVERED[name]))}
-        self._steps = {name: np.zeros(STEPS + 1, np.int64) for name in self._spans}
+        self._stretches = _stretches(promise)
         self._clips, self._moving = 0, 0
         self._activity = _Extremes()
         self._sample = _Thinned()
@@ -71,8 +84,9 @@ class Parameters:
                 if recipe is not None and (span := self._promise.span(name, recipe)) is not None:
                     for column, value in zip(columns, values, strict=True):
                         self._outside(rows, at[codes[at] == code], column, value, span)
-            if name in self._spans:
-                self._cover(name, values[0][at], values[-1][at])
+            for stretch in self._stretches:
+                if stretch.parameter == name:
+                    _cover(stretch, values[0][at], values[-1][at])
         codes, templates = rows.codes("template")
         power = rows.number("light_power_w")
         for code, template in enumerate(templates):
@@ -108,15 +122,22 @@ class Parameters:
         skipped = []
         people = min(self._clips, int(self._promise.number("identities") or self._clips))
         held = min(self._clips - self._moving, people)
-        draws = {"melanin": people, "head_yaw_deg": self._moving + held, "head_pitch_deg": self._moving + held}
-        for name, span in self._spans.items():
-            clips = draws.get(name, self._clips)
-            bins = next((bins for bins in BINS if clips >= bins * CLIPS_A_BIN), None)
+        draws = {
+            "melanin": people,
+            AGE: people,
+            "head_yaw_deg": self._moving + held,
+            "head_pitch_deg": self._moving + held,
+        }
+        for stretch in self._stretches:
+            name, (low, high) = stretch.parameter, stretch.span
+            values = round(draws.get(name, self._clips) * stretch.share)
+            bins = next((bins for bins in BINS if values >= bins * CLIPS_A_BIN), None)
             if bins is None:
-                skipped.append(f"coverage of {name}: {clips} independent values are too few to fill a range")
-            elif span[0] < span[1]:
-                passing = np.cumsum(self._steps[name])[:STEPS].reshape(bins, -1)
-                self._report_holes(name, span, passing.sum(axis=1) == 0)
+                where = f"{name} from {low:.4g} to {high:.4g}"
+                skipped.append(f"coverage of {where}: {values} independent values are too few to fill a range")
+            elif low < high:
+                passing = np.cumsum(stretch.steps)[:STEPS].reshape(bins, -1)
+                self._report_holes(name, stretch.span, passing.sum(axis=1) == 0)
         return skipped
 
     def _report_holes(self, name: str, span: Span, empty: Array) -> None:
@@ -125,15 +146,6 @@ class Parameters:
         for first, stop in at.reshape(-1, 2):
             stretch = f"{edges[first]:.4g} to {edges[stop]:.4g}"
             self._found.add("coverage-hole", "", self._place(name), f"clips from {stretch}", "none")
-
-    def _cover(self, name: str, low: Array, high: Array) -> None:
-        """Count the stretch that each clip passes through."""
-        begin, end = self._spans[name]
-        scale = STEPS / max(end - begin, 1e-9)
-        first, last = (np.floor((np.nan_to_num(value, nan=-1e9) - begin) * scale) for value in (low, high))
-        passes = (last >= 0) & (first < STEPS) & (last >= first)
-        np.add.at(self._steps[name], np.clip(first[passes], 0, STEPS).astype(int), 1)
-        np.add.at(self._steps[name], np.clip(last[passes] + 1, 0, STEPS).astype(int), -1)
 
     def _outside(self, rows: Rows, at: Array, column: str, values: Array, span: Span) -> None:
         slack = _SLACK * max(span[1] - span[0], 1e-3, *map(abs, span))
@@ -188,6 +200,22 @@ class _Thinned:
 
     def values(self) -> Array:
         return self._values
+
+
+def _stretches(promise: Promise) -> list[Stretch]:
+    wanted = [(name, _middle(promise.covered(name), middle), 1.0) for name, middle in COVERED.items()]
+    wanted += [(AGE, span, share) for span, share in promise.ages]
+    return [Stretch(name, span, share, np.zeros(STEPS + 1, np.int64)) for name, span, share in wanted if span]
+
+
+def _cover(stretch: Stretch, low: Array, high: Array) -> None:
+    """Count the part of a stretch that each clip passes through."""
+    begin, end = stretch.span
+    scale = STEPS / max(end - begin, 1e-9)
+    first, last = (np.floor((np.nan_to_num(value, nan=-1e9) - begin) * scale) for value in (low, high))
+    passes = (last >= 0) & (first < STEPS) & (last >= first)
+    np.add.at(stretch.steps, np.clip(first[passes], 0, STEPS).astype(int), 1)
+    np.add.at(stretch.steps, np.clip(last[passes] + 1, 0, STEPS).astype(int), -1)
 
 
 def _middle(span: Span | None, share: float) -> Span | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from manifests.conventions import VIEW_LABELS
+from manifests.conventions import AGE_GROUPS, VIEW_LABELS
 from manifests.corpus import Corpus
 
 Span = tuple[float, float]
@@ -38,6 +38,8 @@ _SPANS: Final = {
     "head_pitch_deg": "motion.pitch_deg",
     "melanin": "appearance.melanin",
 }
+_AGE: Final = "age_years"
+_GENDER: Final = "gender"
 _PHONE: Final = {"camera_yaw_deg": "camera.phone_yaw_deg", "camera_pitch_deg": "camera.phone_pitch_deg"}
 
 
@@ -72,7 +74,19 @@ class Promise:
 
     def span(self, parameter: str, recipe: str) -> Span | None:
         """The range of a parameter in clips of a recipe."""
+        if parameter == _AGE:
+            ends = [span for span, _ in self.ages]
+            return (min(ends)[0], max(ends)[1]) if ends else None
+        if parameter == _GENDER:
+            return (0.0, 1.0)
         return self._span((_PHONE if recipe == "phone" else {}).get(parameter) or _SPANS[parameter])
+
+    @cached_property
+    def ages(self) -> list[tuple[Span, float]]:
+        """The range of each group of ages in years, and its share of the identities."""
+        weights = {name: self.number(f"identity.ages.{name}") or 0.0 for name in AGE_GROUPS}
+        total = sum(weights.values())
+        return [(AGE_GROUPS[name], weight / total) for name, weight in weights.items() if 0 < weight <= total]
 
     def covered(self, parameter: str) -> Span | None:
         """The widest range of a parameter over the recipes in use."""

@@ -55,6 +55,8 @@ AXES: Final = {
     "head_yaw_deg": Axis("Head yaw", "°", -90, 90, 2.5, ("head_yaw_deg_min", "head_yaw_deg_max")),
     "head_pitch_deg": Axis("Head pitch", "°", -90, 90, 2.5, ("head_pitch_deg_min", "head_pitch_deg_max")),
     "expression_activity": Axis("Expression activity", "mean length", 0, 10, 0.02, ("expression_activity",)),
+    "age_years": Axis("Age", "years", 0, 100, 1, ("age_years",)),
+    "gender": Axis("Gender expression", "0 feminine, 1 masculine", 0, 1, 0.02, ("gender",)),
     "melanin": Axis("Skin tone", "melanin, 0 lightest", 0, 1, 0.01, ("melanin",)),
     "light_power_w": Axis("Light power", "W, all lights", 0, 2000, 2, ("light_power_w",)),
 }
@@ -63,6 +65,7 @@ AXES: Final = {
 MAPS: Final = (
     ("camera_yaw_deg", "camera_pitch_deg"),
     ("melanin", "light_power_w"),
+    ("melanin", "age_years"),
     ("head_yaw_deg", "expression_activity"),
 )
 """Pairs of axes, across and up, that are shown as a map."""

@@ -14,6 +14,7 @@ _WEIGHTS: Final = {
     "split": "splits",
     "recipe": "recipes",
     "template": "templates",
+    "ancestry": "identity.ancestries",
     "hair_style": "appearance.hair_styles",
 }
 """Manifest columns, and the configuration's fields that weigh their values."""

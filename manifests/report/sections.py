@@ -34,6 +34,7 @@ _COUNT_TITLES: Final = {
     "split": "Split",
     "recipe": "Recipe",
     "template": "Template",
+    "ancestry": "Main ancestry",
     "hair_style": "Hair",
     "trajectory": "Camera trajectory",
     "background": "Background",

@@ -35,7 +35,7 @@ STRETCHES: Final = 80
 """Stretches of shards, or single shards if there are fewer, whose sizes are kept apart."""
 OTHER: Final = "(others)"
 
-COUNTED: Final = ("split", "recipe", "template", "hair_style", "trajectory", "background")
+COUNTED: Final = ("split", "recipe", "template", "ancestry", "hair_style", "trajectory", "background")
 
 _MOST_IDENTITIES: Final = 1 << 23
 _COLUMNS: Final = (

@@ -27,6 +27,7 @@ from manifests.clip import (
     Member,
     RenderSettings,
     Scene,
+    Traits,
 )
 from manifests.conventions import FORMAT_VERSION, RECIPES, SPLITS
 from manifests.layout import Layout
@@ -154,6 +155,7 @@ def clip_spec(config: ToyConfig, index: int) -> ClipSpec:
         width=8,
         height=8,
         labels=("depth",),
+        traits=Traits(40.0, 0.5, 0.0, 1.0, 0.0),
         appearance=Appearance(0.2, 0.3, 0.5, (0.1, 0.2, 0.3), "bald", (0.0, 0.0, 0.0), 0.0, (0.5, 0.5, 0.5), 0.0, 1),
         scene=Scene((), "", (0.5, 0.5, 0.5), 1.0, 0.0, "black", (0.0, 0.0, 0.0), 0.0, "AgX"),
         render=config.render,
@@ -171,6 +173,9 @@ def clip_spec(config: ToyConfig, index: int) -> ClipSpec:
             -2.0,
             2.0,
             0.5,
+            40.0,
+            0.5,
+            "asian",
             0.2,
             "bald",
             30.0,

@@ -13,7 +13,18 @@ from datagen.geometry.cameras import intrinsics_from_focal, look_at
 from datagen.geometry.posed import PosedClip
 from datagen.geometry.regions import Regions
 from datagen.geometry.surface import Surface
-from manifests.clip import Appearance, Cameras, Clip, ClipSpec, ClipSummary, HeadInfo, Motion, RenderSettings, Scene
+from manifests.clip import (
+    Appearance,
+    Cameras,
+    Clip,
+    ClipSpec,
+    ClipSummary,
+    HeadInfo,
+    Motion,
+    RenderSettings,
+    Scene,
+    Traits,
+)
 
 Array = NDArray[Any]
 
@@ -54,10 +65,11 @@ def make_clip(motion: Motion, cameras: Cameras, labels: tuple[str, ...], head: H
         identity=0, split="train", head=head or HeadInfo("ball", "flame", "0", "CC0-1.0", 1, 1, (), black),
         fps=15.0, frames=motion.frames, views=len(cameras.intrinsics), width=cameras.width,
         height=cameras.height, labels=labels,
+        traits=Traits(40.0, 0.5, 0.0, 0.0, 1.0),
         appearance=Appearance(0.3, 0.5, 0.4, black, "bald", black, 0.0, black, -0.06, 3),
         scene=Scene((), "", black, 0.0, 0.0, "black", black, 0.0, "Standard"),
         render=RenderSettings(),
-        summary=ClipSummary(0, 0, 0, 0, 1, 1, 50, "fixed", 0, 0, 0, 0, 0, 0.3, "bald", 0, "black"),
+        summary=ClipSummary(0, 0, 0, 0, 1, 1, 50, "fixed", 0, 0, 0, 0, 0, 40, 0.5, "asian", 0.3, "bald", 0, "black"),
         software={},
     )  # fmt: skip
     return Clip(spec, motion, cameras)

@@ -26,8 +26,36 @@ def test_components_and_names(head: HeadModel) -> None:
 
 
 def test_the_first_hundred_components_hold_nearly_all_variance(figure: Figure) -> None:
-    assert figure.explained[:100].sum() > 0.98
-    assert (np.diff(figure.explained) <= 1e-12).all()
+    traits = len(figure.traits)
+    assert figure.explained.sum() <= 1 + 1e-9
+    assert figure.explained[: 100 + traits].sum() > 0.98
+    assert (np.diff(figure.explained[traits:]) <= 1e-12).all()
+
+
+def test_traits_change_a_face_as_they_should(head: HeadModel) -> None:
+    """Age lengthens the face below the eyes and the ears; a masculine face has the longer and wider jaw."""
+    names = [trait.name for trait in head.info.traits]
+    assert names == ["age_years", "gender", "african", "asian"]
+    assert all(trait.deviation > 0 for trait in head.info.traits)
+
+    def with_trait(name: str, value: float) -> np.ndarray:
+        shape = np.zeros(head.info.identity_size, np.float32)
+        trait = head.info.traits[names.index(name)]
+        shape[names.index(name)] = (value - trait.mean) / trait.deviation
+        return landmarks(head, head.rest(shape))
+
+    def jaw(points: np.ndarray) -> tuple[float, float]:
+        """Length from nose root to chin, width between the jaw's corners."""
+        return float(np.linalg.norm(points[27] - points[8])), float(np.linalg.norm(points[4] - points[12]))
+
+    female, male = jaw(with_trait("gender", 0.0)), jaw(with_trait("gender", 1.0))
+    assert male[0] > female[0] * 1.02
+    assert male[1] > female[1] * 1.02
+    young, old = with_trait("age_years", 20.0), with_trait("age_years", 80.0)
+    assert 0.003 < np.linalg.norm(young - old, axis=1).max() < 0.03
+    for first, second in (("african", "asian"), ("asian", "african")):
+        one, other = with_trait(first, 1.0), with_trait(second, 1.0)
+        assert 0.001 < np.linalg.norm(one - other, axis=1).max() < 0.02
 
 
 def test_head_is_of_adult_size(head: HeadModel) -> None:

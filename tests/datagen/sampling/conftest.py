@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests.clip import HeadInfo
+from manifests.clip import HeadInfo, TraitComponent
 
 _PAIRED = (
     "browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut",
@@ -24,10 +24,16 @@ def named_head() -> HeadInfo:
         kind="flame",
         sha256="ab" * 32,
         licence="CC0-1.0",
-        identity_size=100,
+        identity_size=104,
         expression_size=len(ARKIT) + 2,
         expression_names=(*(f"arkit:{name}" for name in ARKIT), "nose-left-dilatation", "unknown"),
         head_centre=(0.0, 0.13, 0.02),
+        traits=(
+            TraitComponent("age_years", 47.0, 12.5),
+            TraitComponent("gender", 0.5, 0.3),
+            TraitComponent("african", 1 / 3, 0.28),
+            TraitComponent("asian", 1 / 3, 0.28),
+        ),
     )
 
 

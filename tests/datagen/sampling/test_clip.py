@@ -12,7 +12,7 @@ from datagen.sampling.clip import sample_clip
 from manifests.clip import Clip, HeadInfo
 from manifests.errors import UserError
 
-WHO = ("identity", "split", "appearance")
+WHO = ("identity", "split", "traits", "appearance")
 
 
 def clips(head: HeadInfo, **overrides: Any) -> list[Clip]:
@@ -76,6 +76,17 @@ def test_appearance_settings_leave_shape_motion_and_cameras(named_head: HeadInfo
         assert a.spec.appearance.clothing_colour == b.spec.appearance.clothing_colour
         assert b.spec.appearance.hair_style == "bald"
         assert 0.4 <= b.spec.appearance.melanin <= 0.5
+
+
+def test_traits_leave_motion_cameras_and_tone(named_head: HeadInfo) -> None:
+    changed = clips(named_head, identity="{ages: {old: 1}, genders: {feminine: 1}}")
+    for a, b in zip(clips(named_head), changed, strict=True):
+        assert same(a.cameras, b.cameras)
+        assert np.array_equal(a.motion.shape[4:], b.motion.shape[4:])
+        assert a.spec.appearance.melanin == b.spec.appearance.melanin
+        assert b.spec.traits.age_years >= 55
+        assert b.spec.traits.gender <= 0.3
+        assert (a.spec.traits.african, a.spec.traits.asian) == (b.spec.traits.african, b.spec.traits.asian)
 
 
 def test_more_clips_leave_the_earlier_ones(named_head: HeadInfo) -> None:

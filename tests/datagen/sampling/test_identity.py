@@ -1,10 +1,11 @@
+import dataclasses
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from datagen.config import CorpusConfig, load_config
-from datagen.sampling.appearance import sample_appearance
+from datagen.sampling.appearance import GREY_HAIR, sample_appearance
 from datagen.sampling.identity import (
     identity_of,
     recipe_of,
@@ -13,7 +14,9 @@ from datagen.sampling.identity import (
     split_of,
     template_of,
 )
+from datagen.sampling.traits import sample_traits
 from datagen.sections import Splits
+from manifests.clip import HeadInfo, Traits
 
 
 def corpus(**overrides: object) -> CorpusConfig:
@@ -83,9 +86,17 @@ def test_splits_are_mixed_evenly_among_neighbouring_identities() -> None:
         assert min(counts["validation"], counts["test"]) >= 8
 
 
+ADULT = Traits(40.0, 0.5, 0.0, 0.0, 1.0)
+
+
+def plain(size: int) -> HeadInfo:
+    """A head whose components have no meaning."""
+    return HeadInfo("plain", "flame", "0" * 64, "licensed", size, 100, (), (0.0, 0.1, 0.03))
+
+
 def test_shape_is_truncated_normal() -> None:
     settings = corpus(identity="{components: 60, spread: 0.8, limit: 2.0}").identity
-    shapes = np.array([sample_shape(settings, 100, 1, identity) for identity in range(200)])
+    shapes = np.array([sample_shape(settings, plain(100), ADULT, 1, identity) for identity in range(200)])
     assert shapes.dtype == np.float32
     assert shapes.shape == (200, 100)
     assert not shapes[:, 60:].any()
@@ -96,13 +107,78 @@ def test_shape_is_truncated_normal() -> None:
 
 def test_shape_components_do_not_depend_on_their_number() -> None:
     few, many = (corpus(identity__components=count).identity for count in (10, 50))
-    assert np.array_equal(sample_shape(few, 100, 1, 3)[:10], sample_shape(many, 100, 1, 3)[:10])
-    assert len(sample_shape(many, 20, 1, 3)) == 20
+    few_drawn, many_drawn = (sample_shape(settings, plain(100), ADULT, 1, 3) for settings in (few, many))
+    assert np.array_equal(few_drawn[:10], many_drawn[:10])
+    assert len(sample_shape(many, plain(20), ADULT, 1, 3)) == 20
+
+
+def test_traits_set_the_components_that_carry_them(named_head: HeadInfo) -> None:
+    settings = corpus().identity
+    shape = sample_shape(settings, named_head, Traits(70.0, 0.2, 0.25, 0.75, 0.0), 1, 3)
+    expected = [
+        (value - trait.mean) / trait.deviation
+        for value, trait in zip((70.0, 0.2, 0.25, 0.75), named_head.traits, strict=True)
+    ]
+    np.testing.assert_allclose(shape[:4], expected, rtol=1e-6)
+    other = sample_shape(settings, named_head, ADULT, 1, 3)
+    assert np.array_equal(shape[4:], other[4:])
+    assert np.array_equal(shape[4:], sample_shape(settings, plain(100), ADULT, 1, 3))
+
+
+def test_traits_hold_their_weights_and_are_spread_evenly() -> None:
+    weights = "{ages: {young: 1, old: 3}, genders: {feminine: 1, masculine: 1}, ancestries: {african: 1, asian: 3}}"
+    settings = corpus(identity=weights).identity
+    people = [sample_traits(settings, 5, identity) for identity in range(2000)]
+    ages = np.array([person.age_years for person in people])
+    assert np.mean(ages < 35) == pytest.approx(0.25, abs=0.01)
+    assert not ((ages > 35) & (ages < 55)).any()
+    assert (np.histogram(ages, bins=25, range=(55, 80))[0] > 40).all()
+    assert not any(0.3 < person.gender < 0.7 for person in people)
+    assert not any(person.european for person in people)
+    assert np.mean([person.ancestry == "asian" for person in people]) == pytest.approx(0.75, abs=0.01)
+    assert np.mean([person.african not in (0.0, 1.0) for person in people]) == pytest.approx(0.3, abs=0.04)
+    for person in people:
+        assert person.african + person.asian + person.european == pytest.approx(1)
+        assert max(person.african, person.asian) >= 0.5
+
+
+def test_few_people_differ_in_age_gender_and_ancestry() -> None:
+    settings = corpus().identity
+    for seed in range(20):
+        people = [sample_traits(settings, seed, identity) for identity in range(6)]
+        assert max(p.age_years for p in people) - min(p.age_years for p in people) > 30
+        assert max(p.gender for p in people) - min(p.gender for p in people) > 0.4
+        assert len({p.ancestry for p in people}) >= 2
+
+
+def test_traits_do_not_go_with_each_other_nor_with_skin() -> None:
+    config = corpus()
+    people = [sample_traits(config.identity, 7, identity) for identity in range(3000)]
+    skin = [sample_appearance(config.appearance, ADULT, 7, identity).melanin for identity in range(3000)]
+    table = np.array([(p.age_years, p.gender, p.african, p.asian, m) for p, m in zip(people, skin, strict=True)])
+    together = np.corrcoef(table.T) - np.eye(5)
+    together[2, 3] = together[3, 2] = 0  # shares of one whole
+    assert np.abs(together).max() < 0.06
+
+
+def test_hair_goes_grey_with_age_as_counted() -> None:
+    """Panhan et al. 2012: of people of 45 to 65 years 74 in 100 have grey hair, 27 in 100 hairs on average."""
+    settings = corpus(appearance__melanin="[1, 1]").appearance
+    rng = np.random.default_rng(0)
+    amounts = []
+    for identity in range(2000):
+        aged, young = (
+            sample_appearance(settings, dataclasses.replace(ADULT, age_years=float(age)), 3, identity).hair_colour
+            for age in (rng.uniform(45, 65), 20)
+        )
+        amounts.append((aged[1] - young[1]) / (GREY_HAIR[1] - young[1]))
+    assert np.mean(np.array(amounts) > 0) == pytest.approx(0.74, abs=0.05)
+    assert np.mean(amounts) == pytest.approx(0.27, abs=0.05)
 
 
 def test_appearance_covers_people_and_stays_in_range() -> None:
     settings = corpus().appearance
-    people = [sample_appearance(settings, 3, identity) for identity in range(600)]
+    people = [sample_appearance(settings, ADULT, 3, identity) for identity in range(600)]
     melanin = np.array([person.melanin for person in people])
     assert np.histogram(melanin, bins=10, range=(0, 1))[0].min() > 50
     assert {person.hair_style for person in people} == {"bald", "buzz", "short", "bob"}
@@ -114,8 +190,10 @@ def test_appearance_covers_people_and_stays_in_range() -> None:
 
 
 def test_light_eyes_and_fair_hair_go_with_light_skin() -> None:
-    settings = corpus(appearance__grey_share=0).appearance
-    people = [sample_appearance(settings, 3, identity) for identity in range(1000)]
+    settings = corpus().appearance
+    people = [
+        sample_appearance(settings, dataclasses.replace(ADULT, age_years=20.0), 3, identity) for identity in range(1000)
+    ]
     blue = [person.melanin for person in people if person.iris_colour[2] > person.iris_colour[0]]
     fair = [person.melanin for person in people if person.hair_colour[1] > 0.1]
     assert max(blue) < 0.55
@@ -127,6 +205,6 @@ def test_light_eyes_and_fair_hair_go_with_light_skin() -> None:
 
 def test_four_people_differ() -> None:
     for seed in range(5):
-        melanin = sorted(sample_appearance(corpus().appearance, seed, n).melanin for n in range(4))
+        melanin = sorted(sample_appearance(corpus().appearance, ADULT, seed, n).melanin for n in range(4))
         assert melanin[-1] - melanin[0] > 0.5
-        assert len({sample_appearance(corpus().appearance, seed, n).hair_style for n in range(4)}) >= 2
+        assert len({sample_appearance(corpus().appearance, ADULT, seed, n).hair_style for n in range(4)}) >= 2

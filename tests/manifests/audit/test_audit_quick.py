@@ -124,7 +124,7 @@ def test_a_sound_corpus_is_sound(copy: Copy) -> None:
     assert report.sound
     assert report.findings == ()
     assert (report.clips, report.shards, report.clips_read) == (4, 2, 0)
-    assert any("age" in item for item in report.unchecked)
+    assert any("age_years" in item for item in report.unchecked)
 
 
 @pytest.mark.parametrize(("check", "plant"), FAULTS)
@@ -174,7 +174,15 @@ def varied(index: int, row: dict[str, Any], clips: int = 200) -> dict[str, Any]:
     }
     pairs = {f"{name}_{end}": value for name, value in values.items() if name != "recipe" for end in ("min", "max")}
     activity = 1 + 0.3 * float(np.sin(index))
-    return {"recipe": "studio", "melanin": turn, "identity": index, "expression_activity": activity, **pairs}
+    age = spread(index, clips, 20, 80)
+    return {
+        "recipe": "studio",
+        "melanin": turn,
+        "age_years": age,
+        "identity": index,
+        "expression_activity": activity,
+        **pairs,
+    }
 
 
 @pytest.fixture
@@ -216,6 +224,30 @@ def test_an_empty_stretch_of_a_range_is_a_hole(grown: Copy, column: str, low: fl
 def test_dark_skin_that_is_not_there_is_a_hole(grown: Copy) -> None:
     grown.grow(200, lambda index, row: varied(index, row) | {"melanin": (index * 0.6180339887) % 0.5})
     assert [item[:2] for item in only_ranges(grown.audit())] == [("coverage-hole", "melanin")]
+
+
+def test_old_people_that_are_not_there_are_a_hole(grown: Copy) -> None:
+    grown.grow(600, lambda index, row: varied(index, row, 600) | {"age_years": spread(index, 600, 20, 62)})
+    grown.edit_corpus(lambda corpus: corpus["config"].update(identities=600))
+    found = only_ranges(grown.audit())
+    assert [item[:2] for item in found] == [("coverage-hole", "age_years")]
+    begin, end = map(float, found[0][2].removeprefix("clips from ").split(" to "))
+    assert 62 <= begin < 66
+    assert end == 80
+
+
+def test_an_age_group_without_weight_is_no_hole(grown: Copy) -> None:
+    young_and_old = {"ages": {"young": 1.0, "middle": 0.0, "old": 1.0}}
+    grown.edit_corpus(lambda corpus: corpus["config"].update(identities=600, identity=young_and_old))
+    age = lambda index: spread(index // 2, 300, *((20, 35), (55, 80))[index % 2])  # noqa: E731
+    grown.grow(600, lambda index, row: varied(index, row, 600) | {"age_years": age(index)})
+    assert only_ranges(grown.audit()) == []
+
+
+def test_a_child_is_an_outlier(copy: Copy) -> None:
+    copy.edit_row(0, 1, age_years=9.0)
+    (finding,) = copy.audit().findings
+    assert (finding.check, finding.where, finding.expected) == ("parameter-outlier", "age_years", "20 to 80")
 
 
 def test_a_gap_in_expression_is_a_hole(grown: Copy) -> None:

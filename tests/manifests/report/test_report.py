@@ -82,7 +82,7 @@ def test_pictures_of_clips_recipes_and_labels_are_in_it(made: tuple[str, Page], 
     descriptions = [attributes["alt"] for attributes in made[1].all("img")]
     assert descriptions[: len(rows)] == [row["key"] for row in rows]
     assert set(descriptions[len(rows) :]) == {f"{row['recipe']}, {row['template']}" for row in rows}
-    assert len(made[1].all("svg")) == 9 + 3 + 6 + 2 + 2
+    assert len(made[1].all("svg")) == 11 + 4 + 7 + 2 + 2
 
 
 def test_numbers_are_those_of_the_rows(made: tuple[str, Page], corpus: Generated) -> None:
