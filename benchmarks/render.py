@@ -128,7 +128,8 @@ def _clip(head: HeadModel, style: str, options: argparse.Namespace) -> Clip:
             "templates": "{studio_black: 1}",
             "splits": "{train: 1, validation: 0, test: 0}",
             "labels": f"[{options.labels}]",
-            "appearance.hair_styles": f"{{{style}: 1}}",
+            "appearance.masculine_hair": f"{{{style}: 1}}",
+            "appearance.feminine_hair": f"{{{style}: 1}}",
         },
     )
     return sample_clip(config, head.info, 0)

@@ -66,7 +66,7 @@ class ClipEncoder:
         videos = self._videos[view]
         if frame != videos["rgb"].frames:
             raise ValueError(f"view {view}: frame {frame} given, {videos['rgb'].frames} is next")
-        labels = self._labeller.label(frame, view, picture.alpha, picture.hair)
+        labels = self._labeller.label(frame, view, picture.alpha, picture.coverage)
         self._pixels[view, frame], self._visible[view, frame] = labels.landmarks, labels.visible
         for label, video in videos.items():
             value = getattr(picture, _PICTURES[label]) if label in _PICTURES else getattr(labels, label)

@@ -83,8 +83,16 @@ class HairStyles(Weights):
 
     bald: Weight = 0.0
     buzz: Weight = 0.0
+    receding: Weight = 0.0
     short: Weight = 0.0
+    side_part: Weight = 0.0
+    curly: Weight = 0.0
+    afro: Weight = 0.0
     bob: Weight = 0.0
+    long_straight: Weight = 0.0
+    long_wavy: Weight = 0.0
+    ponytail: Weight = 0.0
+    bun: Weight = 0.0
 
 
 class HairLengths(Settings):
@@ -92,7 +100,76 @@ class HairLengths(Settings):
 
     buzz_m: Annotated[Span, span_within(0.001, 0.02)] = (0.003, 0.009)
     short_m: Annotated[Span, span_within(0.01, 0.12)] = (0.025, 0.06)
+    """Also of receding hair, and of hair with a side parting."""
+    curly_m: Annotated[Span, span_within(0.02, 0.2)] = (0.05, 0.1)
+    afro_m: Annotated[Span, span_within(0.02, 0.2)] = (0.04, 0.09)
     bob_m: Annotated[Span, span_within(0.08, 0.4)] = (0.16, 0.26)
+    long_m: Annotated[Span, span_within(0.2, 0.7)] = (0.32, 0.48)
+    """Also of a ponytail and of the hair that a bun is made of."""
+
+
+class FacialHair(Weights):
+    """How often each kind of facial hair occurs among the identities with a masculine face."""
+
+    none: Weight = 0.0
+    moustache: Weight = 0.0
+    goatee: Weight = 0.0
+    beard: Weight = 0.0
+
+
+class FacialHairLengths(Weights):
+    """How often each length of facial hair occurs."""
+
+    stubble: Weight = 0.0
+    """1 to 2 mm."""
+    short: Weight = 0.0
+    """4 to 8 mm."""
+    medium: Weight = 0.0
+    """12 to 25 mm."""
+    long: Weight = 0.0
+    """40 to 80 mm; moustaches stop at 25 mm."""
+
+
+class Clothes(Weights):
+    """How often each garment occurs."""
+
+    crew: Weight = 0.0
+    v_neck: Weight = 0.0
+    scoop: Weight = 0.0
+    turtleneck: Weight = 0.0
+    shirt: Weight = 0.0
+    """With a collar, the top button open."""
+    hoodie: Weight = 0.0
+    jacket: Weight = 0.0
+    """Lapels over a crew neck."""
+
+
+class Fabrics(Weights):
+    """How often each fabric occurs."""
+
+    jersey: Weight = 0.0
+    knit: Weight = 0.0
+    denim: Weight = 0.0
+    wool: Weight = 0.0
+    satin: Weight = 0.0
+
+
+class Glasses(Weights):
+    """How often glasses occur, by the shape of their frame."""
+
+    none: Weight = 0.0
+    round: Weight = 0.0
+    rectangle: Weight = 0.0
+    aviator: Weight = 0.0
+
+
+class HeadCoverings(Weights):
+    """How often each head covering occurs."""
+
+    none: Weight = 0.0
+    beanie: Weight = 0.0
+    cap: Weight = 0.0
+    headscarf: Weight = 0.0
 
 
 class AppearanceSettings(Settings):
@@ -104,12 +181,27 @@ class AppearanceSettings(Settings):
     """Blood in the skin: 0 pale, 1 ruddy."""
     roughness: Annotated[Span, span_within(0, 1)] = (0.38, 0.6)
     """Roughness of the skin's gloss: low is oily, high is matte."""
-    hair_styles: HairStyles = HairStyles(bald=0.1, buzz=0.25, short=0.4, bob=0.25)
+    freckled_share: Share = 0.25
+    """Share of the identities with freckles; they are stronger on lighter skin."""
+    moles: Annotated[tuple[int, int], span_within(0, 60)] = (0, 12)
+    """How many moles a person has on face and neck."""
+    masculine_hair: HairStyles = HairStyles(bald=0.1, buzz=0.3, short=0.5, bob=0.1)
+    """Hair styles of the identities whose gender expression is 0.5 or more."""
+    feminine_hair: HairStyles = HairStyles(bald=0.03, buzz=0.07, short=0.3, bob=0.6)
+    """Hair styles of the other identities."""
     hair_lengths: HairLengths = HairLengths()
     grey_onset_years: Annotated[Span, span_within(0, 200)] = (30.0, 62.0)
     """Age at which the first hair goes grey; the last one follows 35 years later."""
+    brow_density: Annotated[Span, span_within(0.2, 2)] = (0.6, 1.3)
+    """Number of the brows' hairs, as a share of the usual one."""
+    facial_hair: FacialHair = FacialHair(none=1)
+    facial_hair_lengths: FacialHairLengths = FacialHairLengths(stubble=0.35, short=0.3, medium=0.25, long=0.1)
+    clothes: Clothes = Clothes(crew=1)
+    fabrics: Fabrics = Fabrics(jersey=0.4, knit=0.2, denim=0.15, wool=0.15, satin=0.1)
     neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.075, -0.045)
-    """Height of the collar above (+) or below (-) the neck joint."""
+    """Height of a crew neck's collar above (+) or below (-) the neck joint."""
+    glasses: Glasses = Glasses(none=1)
+    head_coverings: HeadCoverings = HeadCoverings(none=1)
 
 
 class MotionSettings(Settings):

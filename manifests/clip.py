@@ -104,14 +104,33 @@ class Appearance:
     haemoglobin: float
     """0 (pale) to 1 (ruddy)."""
     roughness: float
+    freckles: float
+    """0 (none) to 1 (covered)."""
+    moles: int
+    """How many there are on face and neck."""
     iris_colour: tuple[float, float, float]
     hair_style: str
-    """``bald``, ``buzz``, ``short`` or ``bob``."""
+    """A field of ``datagen.sections.HairStyles``."""
     hair_colour: tuple[float, float, float]
     hair_length_m: float
+    brow_density: float
+    """0.5 (sparse) to 1.5 (bushy)."""
+    facial_hair: str
+    """``none``, ``moustache``, ``goatee`` or ``beard``."""
+    facial_hair_length_m: float
+    clothing: str
+    """A field of ``datagen.sections.Clothes``."""
+    fabric: str
+    """``jersey``, ``knit``, ``denim``, ``wool`` or ``satin``."""
     clothing_colour: tuple[float, float, float]
     neckline_m: float
     """Height of the collar above (+) or below (-) the neck joint, metres."""
+    glasses: str
+    """``none``, ``round``, ``rectangle`` or ``aviator``."""
+    glasses_colour: tuple[float, float, float]
+    head_covering: str
+    """``none``, ``beanie``, ``cap`` or ``headscarf``."""
+    head_covering_colour: tuple[float, float, float]
     seed: int
     """Seeds the fine pattern: blotches, strand placement."""
 
@@ -180,6 +199,10 @@ class ClipSummary:
     """``african``, ``asian`` or ``european``: the largest share."""
     melanin: float
     hair_style: str
+    facial_hair: str
+    clothing: str
+    glasses: str
+    head_covering: str
     light_power_w: float
     background: str
 

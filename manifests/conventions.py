@@ -39,5 +39,9 @@ SEGMENTATION_CLASSES: Final = (
 )  # fmt: skip
 """Segmentation pixel values are indices into this tuple."""
 
+WORN_CLASSES: Final = ("hair", "brows", "lashes", "clothing", "glasses")
+"""Segmentation classes that are (also) geometry beyond the head's mesh, whose coverage the renderer tells. Head
+coverings are clothing, beards are hair."""
+
 VIEW_LABELS: Final = ("depth", "normals", "segmentation", "uv", "flow")
 """Labels of each view that a configuration switches on; colour, alpha and pose normals are always there."""

@@ -1,8 +1,8 @@
-"""One person in Blender's scene: the mesh that moves by its vertices, the hair that moves as a whole."""
+"""One person in Blender's scene, made of parts that move each in its own way."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,36 @@ _INSIDE_THE_NECK = np.diag([1e-3, 1e-3, 1e-3, 1.0])
 uses into their acceleration structure and rebuilds it when they move; of curves that two use it does not."""
 
 
+class Part(Protocol):
+    """Something of a person that Blender draws. ``blocks`` lists every data block it made, for removal."""
+
+    blocks: list[Any]
+
+    def pose(self, frame: int) -> None:
+        """Take the shape of one frame."""
+
+
 class Figure:
-    """Built once a clip. ``blocks`` lists every data block it made, for removal."""
+    """Built once a clip."""
 
     def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance, thickness: float) -> None:
         """``thickness`` scales the strands of hair to the picture's resolution."""
-        self._posed = posed
+        self._parts: list[Part] = [
+            Body(bpy, collection, posed, appearance),
+            Hair(bpy, collection, posed, appearance, thickness),
+        ]
+        self.blocks = [block for part in self._parts for block in part.blocks]
+
+    def pose(self, frame: int) -> None:
+        for part in self._parts:
+            part.pose(frame)
+
+
+class Body:
+    """The head's own mesh, which moves by its vertices."""
+
+    def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance) -> None:
+        self._vertices = posed.vertices
         self._shown: int | None = None
         materials = [
             skin.skin_material(bpy, appearance),
@@ -45,7 +69,23 @@ class Figure:
         body = bpy.data.objects.new("figure", self._mesh)
         collection.objects.link(body)
         self.blocks = [body, self._mesh, *materials]
-        self._hair = None
+
+    def pose(self, frame: int) -> None:
+        """A frame like the last one costs Blender nothing."""
+        vertices = self._vertices
+        if self._shown is None or not np.array_equal(vertices[frame], vertices[self._shown]):
+            self._mesh.vertices.foreach_set("co", points_to_blender(vertices[frame]).ravel())
+            self._mesh.update()
+        self._shown = frame
+
+
+class Hair:
+    """The hair of the head, which moves as a whole."""
+
+    def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance, thickness: float) -> None:
+        self._head = posed.head_to_world
+        self._shown: int | None = None
+        self.blocks: list[Any] = []
         strands = grow(posed, appearance, thickness)
         if strands is not None:
             material = hair_material(bpy, appearance)
@@ -54,15 +94,11 @@ class Figure:
             self._twin = bpy.data.objects.new("hair twin", curves)
             collection.objects.link(self._hair)
             collection.objects.link(self._twin)
-            self.blocks += [self._hair, self._twin, curves, material]
+            self.blocks = [self._hair, self._twin, curves, material]
 
     def pose(self, frame: int) -> None:
-        """Take the shape of one frame. A frame like the last one costs Blender nothing."""
-        vertices, head = self._posed.vertices, self._posed.head_to_world
-        if self._shown is None or not np.array_equal(vertices[frame], vertices[self._shown]):
-            self._mesh.vertices.foreach_set("co", points_to_blender(vertices[frame]).ravel())
-            self._mesh.update()
-        if self._hair is not None and (self._shown is None or not np.array_equal(head[frame], head[self._shown])):
+        head = self._head
+        if self.blocks and (self._shown is None or not np.array_equal(head[frame], head[self._shown])):
             set_transform(self._hair, head[frame])
             set_transform(self._twin, head[frame] @ _INSIDE_THE_NECK)
         self._shown = frame

@@ -9,9 +9,6 @@ from datagen.blender.nodes import Graph
 from datagen.blender.strands import Strands
 from manifests.clip import Appearance
 
-COVERAGE_PASS = "hair"
-"""Arbitrary output variable that holds the share of a pixel that hair covers."""
-
 
 def hair_curves(bpy: Any, strands: Strands, material: Any) -> Any:
     """A curves data block with the strands in rest space."""
@@ -48,6 +45,5 @@ def hair_material(bpy: Any, appearance: Appearance) -> Any:
         named={"RoughnessU": 0.22, "RoughnessV": 0.7, "Offset": -0.05},
     )
     graph.add("OutputMaterial", graph.add("AddShader", fibre.outputs[0], highlight.outputs[0]).outputs[0])
-    output = graph.add("OutputAOV", named={"Value": 1.0})
-    output.aov_name = COVERAGE_PASS
+    graph.covers("hair")
     return material

@@ -27,6 +27,10 @@ class Graph:
                 self._fill(node.inputs[key], value)
         return node
 
+    def covers(self, segmentation_class: str) -> None:
+        """Count what this material covers of a pixel to a class of ``conventions.WORN_CLASSES``."""
+        self.add("OutputAOV", named={"Value": 1.0}).aov_name = segmentation_class
+
     def math(self, operation: str, *inputs: Any, clamp: bool = False) -> Any:
         """The output socket of a Math node."""
         return self.add("Math", *inputs, operation=operation, use_clamp=clamp).outputs[0]

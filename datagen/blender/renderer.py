@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from datagen.blender.display import Display, to_bytes
 from datagen.blender.film import Exposure
-from datagen.blender.hair import COVERAGE_PASS
 from datagen.blender.studio import Studio
 from datagen.blender.world import background_colour
 from datagen.geometry.posed import PosedClip
 from manifests.clip import Clip, ClipSpec, RenderSettings
+from manifests.conventions import WORN_CLASSES
 
 Array = NDArray[Any]
 
@@ -31,8 +31,8 @@ class RenderedFrame:
     """uint8 [H, W, 3], display-referred, over its background."""
     alpha: Array
     """uint8 [H, W]: how much of the pixel the person covers, hair included."""
-    hair: Array
-    """float32 [H, W]: how much of it hair covers."""
+    coverage: dict[str, Array]
+    """float32 [H, W] for each of ``conventions.WORN_CLASSES``: how much of the pixel it covers."""
 
 
 class ClipRenderer:
@@ -76,5 +76,5 @@ def _develop(exposure: Exposure, display: Display, background: Array, frame: int
     combined = exposure.stack("Combined", "RGBA")
     alpha = np.clip(combined[..., 3], 0, 1)
     light = combined[..., :3] * (alpha > 0)[..., None]  # the denoiser lets some spill over the edge
-    hair = np.clip(exposure.value(COVERAGE_PASS), 0, 1)
-    return RenderedFrame(frame, view, display(light, alpha, background), to_bytes(alpha), hair)
+    coverage = {name: np.clip(exposure.value(name), 0, 1) for name in WORN_CLASSES}
+    return RenderedFrame(frame, view, display(light, alpha, background), to_bytes(alpha), coverage)

@@ -16,11 +16,11 @@ from datagen.blender.axes import look_along, place_camera
 from datagen.blender.device import apply_settings
 from datagen.blender.figure import Figure
 from datagen.blender.film import Exposure, Film
-from datagen.blender.hair import COVERAGE_PASS
 from datagen.blender.libraries import load_bpy
 from datagen.blender.world import light_world
 from datagen.geometry.posed import PosedClip
 from manifests.clip import AreaLight, Clip, RenderSettings
+from manifests.conventions import WORN_CLASSES
 
 Array = NDArray[Any]
 
@@ -54,8 +54,9 @@ class Studio:
         render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
         render.image_settings.color_depth = "32"
         render.image_settings.exr_codec = "NONE"
-        aov = scene.view_layers[0].aovs.add()
-        aov.name, aov.type = COVERAGE_PASS, "VALUE"
+        for name in WORN_CLASSES:
+            aov = scene.view_layers[0].aovs.add()
+            aov.name, aov.type = name, "VALUE"
 
     @property
     def data_files(self) -> Path:

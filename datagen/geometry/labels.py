@@ -6,6 +6,7 @@ Backgrounds are zero in every label; a depth of 0 means that the pixel sees no s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ class ViewLabels:
     landmarks: Array
     """float32 [70, 2], pixels."""
     visible: Array
-    """bool [70]: within the picture, and hidden neither by the mesh nor by hair."""
+    """bool [70]: within the picture, and hidden neither by the mesh nor by hair, glasses or clothes."""
     depth: Array | None = None
     """float32 [H, W], metres along the optical axis."""
     normals: Array | None = None
@@ -68,8 +69,9 @@ class Labeller:
         self._frame = -1
         self._pose_normals = self._normals = np.zeros((0, 3), np.float32)
 
-    def label(self, frame: int, view: int, alpha: Array, hair: Array) -> ViewLabels:
-        """Labels of one picture, given its coverage ``alpha`` uint8 [H, W] and its ``hair`` share [H, W]."""
+    def label(self, frame: int, view: int, alpha: Array, coverage: Mapping[str, Array]) -> ViewLabels:
+        """Labels of one picture, given its ``alpha`` uint8 [H, W] and the ``coverage`` [H, W] by each of
+        ``conventions.WORN_CLASSES``."""
         self._advance(frame)
         posed, cameras = self._posed, self._clip.cameras
         camera = cameras.intrinsics[view, frame], cameras.world_to_camera[view, frame]
@@ -78,7 +80,7 @@ class Labeller:
 
         pose_hits = View(posed.pose_vertices[frame], faces, *camera).hits(*size)
         scene = View(posed.vertices[frame], faces, *camera)
-        landmarks, visible = _landmarks(scene, posed.landmarks[frame], camera, hair)
+        landmarks, visible = _landmarks(scene, posed.landmarks[frame], camera, _hiding(coverage))
         made: dict[str, Array] = {}
         if self._wanted:
             hits = scene.hits(*size)
@@ -87,7 +89,7 @@ class Labeller:
             if "normals" in self._wanted:
                 made["normals"] = hits.picture(shading_normals(hits, faces, self._normals))
             if "segmentation" in self._wanted:
-                made["segmentation"] = self._classes.segment(hits, alpha, hair)
+                made["segmentation"] = self._classes.segment(hits, alpha, coverage)
             if "uv" in self._wanted:
                 made["uv"] = _uv(hits, posed.surface)
             if "flow" in self._wanted:
@@ -120,14 +122,19 @@ class Labeller:
         return hits.picture((target - np.stack([columns + 0.5, rows + 0.5], axis=-1)).astype(np.float32))
 
 
-def _landmarks(scene: View, points: Array, camera: tuple[Array, Array], hair: Array) -> tuple[Array, Array]:
+def _hiding(coverage: Mapping[str, Array]) -> Array:
+    """How much of each pixel is covered by what hides a landmark. Brows and lashes are the landmarks' own."""
+    return np.sum([coverage[name] for name in _HIDES_LANDMARKS], axis=0)
+
+
+def _landmarks(scene: View, points: Array, camera: tuple[Array, Array], hiding: Array) -> tuple[Array, Array]:
     pixels, depth = project(points, *camera)
-    height, width = hair.shape
+    height, width = hiding.shape
     inside = (depth > 0) & (pixels >= 0).all(axis=-1) & (pixels < [width, height]).all(axis=-1)
     visible = np.flatnonzero(inside)
     column, row = pixels[visible].astype(int).T
     unhidden = scene.depth_at(pixels[visible]) > depth[visible] - LANDMARK_TOLERANCE_M
-    inside[visible] = unhidden & (hair[row, column] <= 0.5)
+    inside[visible] = unhidden & (hiding[row, column] <= 0.5)
     return pixels, inside
 
 
@@ -148,8 +155,8 @@ class _SurfaceClasses:
         self._class = _refine(self._part, at_corners[:, 0])
         """Of a face that is not mixed."""
 
-    def segment(self, hits: Hits, alpha: Array, hair: Array) -> Array:
-        """uint8 [H, W]: hair where it covers more than half, background where alpha is below half.
+    def segment(self, hits: Hits, alpha: Array, coverage: Mapping[str, Array]) -> Array:
+        """uint8 [H, W]: what is worn where it covers more than half, background where alpha is below half.
 
         A pixel that the person covers but whose centre misses the mesh takes a neighbour's class; where no
         neighbour leads to the mesh it is hair, which alone reaches so far.
@@ -161,7 +168,8 @@ class _SurfaceClasses:
         layers = np.einsum("nkc,nk->nc", corners, hits.barycentric[mixed]) > 0.5
         classes[mixed] = _refine(self._part[face], layers)
         out = hits.picture(classes)
-        out[hair > 0.5] = SEGMENTATION_CLASSES.index("hair")
+        for name, share in coverage.items():
+            out[share > 0.5] = SEGMENTATION_CLASSES.index(name)
         covered = alpha >= 128
         out[~covered] = 0
         _spread(out, covered & (out == 0))
@@ -195,6 +203,8 @@ def _spread(classes: Array, missing: Array) -> None:
 
 _NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
+
+_HIDES_LANDMARKS = ("hair", "clothing", "glasses")
 
 _LAYERS = ("neck", "ears", "lips", "brows", "clothing", "iris")
 """Later ones lie over earlier ones."""

@@ -42,6 +42,29 @@ on average 29 in 100 hairs: Panhan et al. 2012, "Greying of the human hair: a wo
 and 27."""
 
 
+LONGEST_MOUSTACHE_M = 0.025
+FACIAL_HAIR_M = {
+    "stubble": (0.001, 0.002),
+    "short": (0.004, 0.008),
+    "medium": (0.012, 0.025),
+    "long": (0.04, 0.08),
+}
+LENGTH_OF_STYLE = {
+    "buzz": "buzz_m",
+    "receding": "short_m",
+    "short": "short_m",
+    "side_part": "short_m",
+    "curly": "curly_m",
+    "afro": "afro_m",
+    "bob": "bob_m",
+    "long_straight": "long_m",
+    "long_wavy": "long_m",
+    "ponytail": "long_m",
+    "bun": "long_m",
+}
+"""Which range of ``HairLengths`` a style's length is drawn from; a bald head has none."""
+
+
 def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, identity: int) -> Appearance:
     """The appearance of one identity, the same in all its clips."""
 
@@ -51,34 +74,62 @@ def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, i
     def span(name: str, limits: tuple[float, float]) -> float:
         return draw(limits, seed, f"appearance.{name}", identity)
 
+    def units(name: str, count: int) -> NDArray[np.float64]:
+        return rng(seed, f"appearance.{name}", identity).random(count)
+
     # Skin and hair style are spread out evenly over neighbouring identities, so that few show many.
     evenness = spread_out(seed, "appearance.melanin", (identity, MELANIN_STEP))
     melanin = float(lerp(settings.melanin, evenness))
-    style_u = spread_out(seed, "appearance.hair_style", (identity, HAIR_STYLE_STEP))
-    hair_style = choose(settings.hair_styles.items(), style_u)
-    lengths = {
-        "bald": (0.0, 0.0),
-        "buzz": settings.hair_lengths.buzz_m,
-        "short": settings.hair_lengths.short_m,
-        "bob": settings.hair_lengths.bob_m,
-    }
-    hair = _mixed(HAIR, melanin, stream("hair_colour"), rng(seed, "appearance.hair_tint", identity).random(2))
+    masculine = traits.gender >= 0.5
+    styles = settings.masculine_hair if masculine else settings.feminine_hair
+    hair_style = choose(styles.items(), spread_out(seed, "appearance.hair_style", (identity, HAIR_STYLE_STEP)))
+    lengths = getattr(settings.hair_lengths, LENGTH_OF_STYLE[hair_style]) if hair_style != "bald" else (0.0, 0.0)
+    hair = _mixed(HAIR, melanin, stream("hair_colour"), units("hair_tint", 2))
     grey = (traits.age_years - span("grey_onset", settings.grey_onset_years)) / GREYING_YEARS
     hair = _blend(hair, GREY_HAIR, min(max(grey, 0.0), 1.0))
+    facial_hair = choose(settings.facial_hair.items(), stream("facial_hair")) if masculine else "none"
     return Appearance(
         melanin=melanin,
         haemoglobin=span("haemoglobin", settings.haemoglobin),
         roughness=span("roughness", settings.roughness),
-        iris_colour=_mixed(
-            IRISES, melanin, stream("iris_colour"), rng(seed, "appearance.iris_tint", identity).random(2)
-        ),
+        freckles=_freckles(settings.freckled_share, melanin, units("freckles", 2)),
+        moles=int(settings.moles[0] + (settings.moles[1] - settings.moles[0] + 1) * stream("moles") ** 2),
+        iris_colour=_mixed(IRISES, melanin, stream("iris_colour"), units("iris_tint", 2)),
         hair_style=hair_style,
         hair_colour=hair,
-        hair_length_m=span("hair_length", lengths[hair_style]),
-        clothing_colour=_cloth(rng(seed, "appearance.clothing", identity).random(3)),
+        hair_length_m=span("hair_length", lengths),
+        brow_density=span("brow_density", settings.brow_density) * (1.0 if masculine else 0.8),
+        facial_hair=facial_hair,
+        facial_hair_length_m=_facial_hair_length(settings, facial_hair, units("facial_hair_length", 2)),
+        clothing=choose(settings.clothes.items(), stream("clothes")),
+        fabric=choose(settings.fabrics.items(), stream("fabric")),
+        clothing_colour=_cloth(units("clothing", 3)),
         neckline_m=span("neckline", settings.neckline_m),
+        glasses=choose(settings.glasses.items(), stream("glasses")),
+        glasses_colour=_frame(units("glasses_colour", 3)),
+        head_covering=choose(settings.head_coverings.items(), stream("head_covering")),
+        head_covering_colour=_cloth(units("head_covering_colour", 3)),
         seed=int(stream("seed") * 2**31),
     )
+
+
+def _freckles(share: float, melanin: float, u: NDArray[np.float64]) -> float:
+    """Freckles stand out less on darker skin, and not at all on the darkest."""
+    return float((0.25 + 0.75 * u[1]) * min(1.0, max(0.0, 1.6 - 2.0 * melanin))) if u[0] < share else 0.0
+
+
+def _facial_hair_length(settings: AppearanceSettings, kind: str, u: NDArray[np.float64]) -> float:
+    if kind == "none":
+        return 0.0
+    length = float(lerp(FACIAL_HAIR_M[choose(settings.facial_hair_lengths.items(), float(u[0]))], float(u[1])))
+    return min(length, LONGEST_MOUSTACHE_M) if kind == "moustache" else length
+
+
+def _frame(u: NDArray[np.float64]) -> Colour:
+    """Black, tortoiseshell or metal."""
+    shade = 0.7 + 0.6 * float(u[1])
+    red, green, blue = ((0.012, 0.012, 0.013), (0.10, 0.042, 0.015), (0.45, 0.42, 0.38))[int(u[0] * 3)]
+    return _clipped(red * shade, green * shade, blue * shade)
 
 
 def _mixed(

@@ -97,6 +97,10 @@ def _summary(
         ancestry=traits.ancestry,
         melanin=appearance.melanin,
         hair_style=appearance.hair_style,
+        facial_hair=appearance.facial_hair,
+        clothing=appearance.clothing,
+        glasses=appearance.glasses,
+        head_covering=appearance.head_covering,
         light_power_w=sum(light.power_w for light in scene.lights),
         background=scene.background,
     )

@@ -15,7 +15,6 @@ _WEIGHTS: Final = {
     "recipe": "recipes",
     "template": "templates",
     "ancestry": "identity.ancestries",
-    "hair_style": "appearance.hair_styles",
 }
 """Manifest columns, and the configuration's fields that weigh their values."""
 

@@ -20,7 +20,7 @@ from manifests.clip import Member
 from manifests.conventions import VIEW_LABELS
 from manifests.decode import MAX_BYTES, decode
 from manifests.errors import UserError
-from tests.datagen.geometry.scenes import Array, sphere_clip
+from tests.datagen.geometry.scenes import Array, sphere_clip, worn
 
 FRAMES, VIEWS, SIZE = 10, 2, 64
 SEED = 5
@@ -37,7 +37,9 @@ def pictures() -> dict[tuple[int, int], SimpleNamespace]:
             colour = np.clip(128 + 90 * wave + rng.normal(size=(SIZE, SIZE, 3)) * 6, 0, 255).astype(np.uint8)
             alpha = np.clip(400 * (0.5 - np.hypot(x - 0.5, y - 0.5)), 0, 255).astype(np.uint8)
             hair = np.where(y < 0.2, 0.8, 0.0)
-            out[frame, view] = SimpleNamespace(frame=frame, view=view, colour=colour, alpha=alpha, hair=hair)
+            out[frame, view] = SimpleNamespace(
+                frame=frame, view=view, colour=colour, alpha=alpha, coverage=worn(alpha.shape, hair=hair)
+            )
     return out
 
 
@@ -56,7 +58,7 @@ def members() -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def truth() -> dict[tuple[int, int], ViewLabels]:
     labeller = Labeller(*sphere_clip(FRAMES, VIEWS, SIZE, VIEW_LABELS))
-    return {at: labeller.label(*at, picture.alpha, picture.hair) for at, picture in pictures().items()}
+    return {at: labeller.label(*at, picture.alpha, picture.coverage) for at, picture in pictures().items()}
 
 
 def stack(truth: dict[tuple[int, int], ViewLabels], label: str, view: int) -> Array:

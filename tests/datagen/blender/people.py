@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from datagen.geometry.cameras import intrinsics_from_focal, look_at
 from datagen.geometry.posed import PosedClip, pose_clip
 from datagen.heads import HeadModel, load_head
-from manifests.clip import Appearance, AreaLight, Cameras, Clip, Motion, Scene
+from manifests.clip import AreaLight, Cameras, Clip, Motion, Scene
+from tests.datagen.appearances import PLAIN
 from tests.datagen.geometry.scenes import make_clip
 
 Array = NDArray[Any]
@@ -73,17 +74,17 @@ def person(style: str = "bald", identity: int = 1, frames: int = 1, scene: Scene
     intrinsics, poses = (np.stack([view[k] for view in views()]) for k in (0, 1))
     repeat = lambda array: np.repeat(array[:, None], frames, axis=1)  # noqa: E731
     clip = make_clip(motion, Cameras(repeat(intrinsics), repeat(poses), SIZE, SIZE), (), head.info)
-    appearance = Appearance(
-        0.35,
-        0.5,
-        0.45,
-        (0.12, 0.2, 0.3),
-        style,
-        (0.05, 0.03, 0.015),
-        LENGTHS[style],
-        (0.1, 0.15, 0.3),
-        -0.03,
-        11,
+    appearance = dataclasses.replace(
+        PLAIN,
+        melanin=0.35,
+        roughness=0.45,
+        iris_colour=(0.12, 0.2, 0.3),
+        hair_style=style,
+        hair_colour=(0.05, 0.03, 0.015),
+        hair_length_m=LENGTHS[style],
+        clothing_colour=(0.1, 0.15, 0.3),
+        neckline_m=-0.03,
+        seed=11,
     )
     clip = dataclasses.replace(clip, spec=dataclasses.replace(clip.spec, appearance=appearance, scene=scene))
     return clip, pose_clip(clip, head, 1)

@@ -20,7 +20,7 @@ from tests.datagen.geometry.scenes import sphere_clip
 def digest(frames: Iterable[RenderedFrame]) -> str:
     total = hashlib.sha256()
     for frame in frames:
-        for array in (frame.colour, frame.alpha, frame.hair):
+        for array in (frame.colour, frame.alpha, frame.coverage["hair"]):
             total.update(array.tobytes())
     return total.hexdigest()
 
@@ -37,8 +37,8 @@ def test_order_and_shapes(renderer: ClipRenderer) -> None:
         assert frame.colour.dtype == np.uint8
         assert frame.alpha.shape == (SIZE, SIZE)
         assert frame.alpha.dtype == np.uint8
-        assert frame.hair.shape == (SIZE, SIZE)
-        assert frame.hair.dtype == np.float32
+        assert frame.coverage["hair"].shape == (SIZE, SIZE)
+        assert frame.coverage["hair"].dtype == np.float32
 
 
 def test_same_clip_same_bytes_whatever_came_between(renderer: ClipRenderer) -> None:
@@ -75,10 +75,10 @@ def test_an_abandoned_clip_leaves_nothing_behind(renderer: ClipRenderer) -> None
 def test_hair_only_where_there_is_hair(renderer: ClipRenderer) -> None:
     bald = next(renderer.frames(*person("bald")))
     short = next(renderer.frames(*person("short")))
-    assert bald.hair.max() == 0
-    assert short.hair.max() > 0.9
-    assert np.all(short.hair <= short.alpha / 255 + 0.01)
-    rows = np.nonzero(short.hair.sum(axis=1) > 1)[0]
+    assert bald.coverage["hair"].max() == 0
+    assert short.coverage["hair"].max() > 0.9
+    assert np.all(short.coverage["hair"] <= short.alpha / 255 + 0.01)
+    rows = np.nonzero(short.coverage["hair"].sum(axis=1) > 1)[0]
     middle = np.nonzero(short.alpha.sum(axis=1))[0].mean()
     assert np.mean(rows) < middle  # it sits on the head, not on the shoulders
 

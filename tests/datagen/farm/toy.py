@@ -20,7 +20,6 @@ import ray
 
 from manifests import spool
 from manifests.clip import (
-    Appearance,
     ClipSpec,
     ClipSummary,
     HeadInfo,
@@ -34,6 +33,7 @@ from manifests.layout import Layout
 from manifests.manifest import compact
 from manifests.shard import assemble
 from manifests.storage import Storage
+from tests.datagen.appearances import PLAIN
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def clip_spec(config: ToyConfig, index: int) -> ClipSpec:
         height=8,
         labels=("depth",),
         traits=Traits(40.0, 0.5, 0.0, 1.0, 0.0),
-        appearance=Appearance(0.2, 0.3, 0.5, (0.1, 0.2, 0.3), "bald", (0.0, 0.0, 0.0), 0.0, (0.5, 0.5, 0.5), 0.0, 1),
+        appearance=PLAIN,
         scene=Scene((), "", (0.5, 0.5, 0.5), 1.0, 0.0, "black", (0.0, 0.0, 0.0), 0.0, "AgX"),
         render=config.render,
         summary=ClipSummary(
@@ -178,6 +178,10 @@ def clip_spec(config: ToyConfig, index: int) -> ClipSpec:
             "asian",
             0.2,
             "bald",
+            "none",
+            "crew",
+            "none",
+            "none",
             30.0,
             "black",
         ),

@@ -14,7 +14,6 @@ from datagen.geometry.posed import PosedClip
 from datagen.geometry.regions import Regions
 from datagen.geometry.surface import Surface
 from manifests.clip import (
-    Appearance,
     Cameras,
     Clip,
     ClipSpec,
@@ -25,6 +24,8 @@ from manifests.clip import (
     Scene,
     Traits,
 )
+from manifests.conventions import WORN_CLASSES
+from tests.datagen.appearances import PLAIN
 
 Array = NDArray[Any]
 
@@ -66,10 +67,13 @@ def make_clip(motion: Motion, cameras: Cameras, labels: tuple[str, ...], head: H
         fps=15.0, frames=motion.frames, views=len(cameras.intrinsics), width=cameras.width,
         height=cameras.height, labels=labels,
         traits=Traits(40.0, 0.5, 0.0, 0.0, 1.0),
-        appearance=Appearance(0.3, 0.5, 0.4, black, "bald", black, 0.0, black, -0.06, 3),
+        appearance=PLAIN,
         scene=Scene((), "", black, 0.0, 0.0, "black", black, 0.0, "Standard"),
         render=RenderSettings(),
-        summary=ClipSummary(0, 0, 0, 0, 1, 1, 50, "fixed", 0, 0, 0, 0, 0, 40, 0.5, "asian", 0.3, "bald", 0, "black"),
+        summary=ClipSummary(
+            0, 0, 0, 0, 1, 1, 50, "fixed", 0, 0, 0, 0, 0, 40, 0.5, "asian",
+            0.3, "bald", "none", "crew", "none", "none", 0, "black",
+        ),
         software={},
     )  # fmt: skip
     return Clip(spec, motion, cameras)
@@ -103,3 +107,8 @@ def sphere_clip(frames: int, views: int, size: int, labels: tuple[str, ...]) -> 
     intrinsics = np.broadcast_to(intrinsics_from_focal(50, size, size), (views, frames, 3, 3)).copy()
     cameras = Cameras(intrinsics, look_at(eye, np.zeros(3), 0.1 * angle), size, size)
     return make_clip(make_motion(frames), cameras, labels), posed
+
+
+def worn(shape: tuple[int, int], **coverage: Array) -> dict[str, Array]:
+    """The coverage of a picture by what is worn; nothing where none is given."""
+    return {name: coverage.get(name, np.zeros(shape, np.float32)) for name in WORN_CLASSES}

@@ -13,7 +13,7 @@ from datagen.heads.model import HeadModel, load_head
 from manifests.clip import Cameras, Clip
 from manifests.conventions import LEFT_PUPIL, RIGHT_PUPIL, SEGMENTATION_CLASSES, VIEW_LABELS
 from manifests.errors import UserError
-from tests.datagen.geometry.scenes import Array, make_clip, make_motion, sphere_clip
+from tests.datagen.geometry.scenes import Array, make_clip, make_motion, sphere_clip, worn
 
 SIZE = 112
 FRONT, SIDE, BEHIND = 0, 1, 2
@@ -50,7 +50,7 @@ def label(talking: tuple[Clip, PosedClip], frame: int, view: int) -> ViewLabels:
     clip, posed = talking
     camera = clip.cameras.intrinsics[view, frame], clip.cameras.world_to_camera[view, frame]
     mask = View(posed.vertices[frame], posed.surface.faces, *camera).hits(SIZE, SIZE).mask
-    return Labeller(clip, posed).label(frame, view, mask.astype(np.uint8) * 255, np.zeros((SIZE, SIZE)))
+    return Labeller(clip, posed).label(frame, view, mask.astype(np.uint8) * 255, worn((SIZE, SIZE)))
 
 
 def texture(talking: tuple[Clip, PosedClip], frame: int, view: int) -> tuple[Array, Array]:
@@ -124,14 +124,14 @@ def test_landmarks_are_seen_from_where_they_face(talking: tuple[Clip, PosedClip]
 def test_landmarks_are_hidden_by_hair_and_by_the_frame(talking: tuple[Clip, PosedClip]) -> None:
     clip, posed = talking
     alpha, hair = np.full((SIZE, SIZE), 255, np.uint8), np.zeros((SIZE, SIZE))
-    pixels = Labeller(clip, posed).label(0, FRONT, alpha, hair).landmarks
+    pixels = Labeller(clip, posed).label(0, FRONT, alpha, worn(alpha.shape, hair=hair)).landmarks
     hair[: int(pixels[30, 1])] = 0.6
-    visible = Labeller(clip, posed).label(0, FRONT, alpha, hair).visible
+    visible = Labeller(clip, posed).label(0, FRONT, alpha, worn(alpha.shape, hair=hair)).visible
     assert not visible[17:27].any()
     assert visible[57]
     cameras = dataclasses.replace(clip.cameras, intrinsics=clip.cameras.intrinsics + 0.0)
     cameras.intrinsics[FRONT, 0, 1, 2] -= pixels[30, 1]
-    moved = Labeller(dataclasses.replace(clip, cameras=cameras), posed).label(0, FRONT, alpha, hair * 0)
+    moved = Labeller(dataclasses.replace(clip, cameras=cameras), posed).label(0, FRONT, alpha, worn(alpha.shape))
     assert (moved.landmarks[17:27, 1] < 0).all()
     assert not moved.visible[17:27].any()
 
@@ -181,7 +181,7 @@ def test_segmentation_is_background_exactly_where_alpha_is_low(talking: tuple[Cl
     rng = np.random.default_rng(0)
     alpha = rng.integers(0, 256, (SIZE, SIZE)).astype(np.uint8)
     hair = rng.random((SIZE, SIZE))
-    classes = Labeller(clip, posed).label(0, FRONT, alpha, hair).segmentation
+    classes = Labeller(clip, posed).label(0, FRONT, alpha, worn(alpha.shape, hair=hair)).segmentation
     assert classes is not None
     assert np.array_equal(classes == 0, alpha < 128)
     assert (classes[(hair > 0.5) & (alpha >= 128)] == CLASS["hair"]).all()
@@ -190,7 +190,7 @@ def test_segmentation_is_background_exactly_where_alpha_is_low(talking: tuple[Cl
 def test_depth_and_uv_belong_to_the_surface_seen() -> None:
     clip, posed = sphere_clip(2, 2, 64, ("depth", "uv"))
     for frame in (0, 1):
-        labels = Labeller(clip, posed).label(frame, 1, np.zeros((64, 64), np.uint8), np.zeros((64, 64)))
+        labels = Labeller(clip, posed).label(frame, 1, np.zeros((64, 64), np.uint8), worn((64, 64)))
         assert labels.depth is not None
         assert labels.uv is not None
         seen = labels.depth > 0

@@ -69,7 +69,7 @@ def test_motion_settings_leave_people_and_cameras(named_head: HeadInfo) -> None:
 
 
 def test_appearance_settings_leave_shape_motion_and_cameras(named_head: HeadInfo) -> None:
-    changed = clips(named_head, appearance="{melanin: [0.4, 0.5], hair_styles: {bald: 1}}")
+    changed = clips(named_head, appearance="{melanin: [0.4, 0.5], masculine_hair: {bald: 1}, feminine_hair: {bald: 1}}")
     for a, b in zip(clips(named_head), changed, strict=True):
         assert same(a.motion, b.motion)
         assert same(a.cameras, b.cameras)
