@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from datagen.blender import skin
 from datagen.blender.axes import points_to_blender, set_transform
+from datagen.blender.beard import beard_shade
 from datagen.blender.complexion import Complexion, paint
 from datagen.blender.eyes import DIRECTION, eye_directions, eye_material
+from datagen.blender.facial_hair import FacialHair
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
 from datagen.geometry.posed import PosedClip
@@ -43,6 +45,7 @@ class Figure:
         self._parts: list[Part] = [
             Body(bpy, collection, posed, appearance),
             Hair(bpy, collection, posed, appearance, thickness),
+            FacialHair(bpy, collection, posed, appearance, thickness),
         ]
         self.blocks = [block for part in self._parts for block in part.blocks]
 
@@ -64,6 +67,7 @@ class Body:
             skin.tongue_material(bpy),
         ]
         self._mesh = _mesh(bpy, posed, paint(posed, appearance))
+        _attribute(self._mesh, skin.BEARD, "FLOAT", "value", beard_shade(posed, appearance))
         for material in materials:
             self._mesh.materials.append(material)
         body = bpy.data.objects.new("figure", self._mesh)

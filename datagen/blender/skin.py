@@ -11,7 +11,11 @@ REST, COLOUR, ROUGHNESS, FIELDS = "rest", "colour", "roughness", "fields"
 """Vertex attributes the skin reads: rest position (metres), linear colour, roughness, and (distance into the
 brows, distance into the clothing, lash darkness)."""
 
+BEARD = "beard"
+"""Vertex attribute: how dense facial hair grows there, in [0, 1]."""
+
 _COLLAR_M = 0.016
+_STUBBLE_M = 0.003
 _SUBSURFACE_SCALE_M = 0.0045
 
 
@@ -63,17 +67,19 @@ def tongue_material(bpy: Any) -> Any:
 
 
 def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any, appearance: Appearance) -> Any:
-    """Skin colour with brows and lashes painted in: streaks along the brow, frayed at its border."""
-    x, y, _ = graph.add("SeparateXYZ", rest).outputs
-    outward = graph.math("ABSOLUTE", x)
-    across = graph.math("MULTIPLY_ADD", outward, -0.45, y)  # the hairs rise towards the temple
-    along = graph.add("CombineXYZ", graph.math("MULTIPLY", outward, 330.0), graph.math("MULTIPLY", across, 1900.0))
-    streaks = graph.add("TexNoise", along.outputs[0], named={"Scale": 1.0, "Detail": 2.0}).outputs[0]
-    frayed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", streaks, 0.5), 0.008, brow_distance)
-    brow = graph.math("MULTIPLY", graph.ramp(frayed, -0.0024, 0.0014), 0.9)
-    dark = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)
-    colour = graph.mix(brow, plain, dark)
-    return graph.mix(lashes, colour, (0.012, 0.008, 0.006))
+    """Skin colour with the shade that lies under brows and beard and along the lashes' roots.
+
+    Skin between the hairs of a beard that is longer than stubble counts as beard.
+    """
+    hair = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)
+    brow = graph.math("MULTIPLY", graph.ramp(brow_distance, -0.0016, 0.0018), 0.16 + 0.14 * appearance.brow_density)
+    colour = graph.mix(brow, plain, hair)
+    beard = graph.attribute(BEARD).outputs["Fac"]
+    length = appearance.facial_hair_length_m
+    colour = graph.mix(graph.math("MULTIPLY", beard, min(0.75, 0.25 + 60.0 * length)), colour, hair)
+    if length > _STUBBLE_M:
+        graph.add("OutputAOV", named={"Value": graph.ramp(beard, 0.45, 0.55)}).aov_name = "hair"
+    return graph.mix(graph.math("MULTIPLY", lashes, 0.85), colour, (0.012, 0.008, 0.006))
 
 
 def _fabric_colour(graph: Graph, distance: Any, fine: Any, appearance: Appearance) -> Any:
