@@ -194,7 +194,7 @@ class AppearanceSettings(Settings):
     """Age at which the first hair goes grey; the last one follows 35 years later."""
     brow_density: Annotated[Span, span_within(0.2, 2)] = (0.6, 1.3)
     """Number of the brows' hairs, as a share of the usual one."""
-    facial_hair: FacialHair = FacialHair(none=1)
+    facial_hair: FacialHair = FacialHair(none=0.5, moustache=0.08, goatee=0.1, beard=0.32)
     facial_hair_lengths: FacialHairLengths = FacialHairLengths(stubble=0.35, short=0.3, medium=0.25, long=0.1)
     clothes: Clothes = Clothes(crew=1)
     fabrics: Fabrics = Fabrics(jersey=0.4, knit=0.2, denim=0.15, wool=0.15, satin=0.1)

@@ -54,6 +54,7 @@ def grow_beard(posed: PosedClip, ground: Ground, appearance: Appearance, thickne
     rng = np.random.default_rng([appearance.seed, 63])
     cut = next(cut for cut in _CUTS if appearance.facial_hair_length_m <= cut.up_to_m)
     roots = ground.scatter(cut.per_m2, beard_density(posed, ground, appearance), rng)
+    roots = roots[lip_distance(roots.points, ground.marks) < -0.5 * LIP_GAP_M]
     if len(roots) == 0:
         return None
     comb = _Comb(ground, roots.points)
@@ -64,9 +65,7 @@ def grow_beard(posed: PosedClip, ground: Ground, appearance: Appearance, thickne
     radius = cut.radius_m * thickness * np.linspace(1.0, 0.4, cut.points) * rng.uniform(0.75, 1.2, (len(roots), 1))
     reach = np.clip(-0.7 * lip_distance(roots.points, ground.marks), 0.003, 0.012)
     compass = ground.compass(roots, reach)
-    return RootedStrands(
-        points, radius.astype(np.float32), roots.corners, roots.weights, compass, np.zeros((0, 3))
-    )
+    return RootedStrands(points, radius.astype(np.float32), roots.corners, roots.weights, compass, np.zeros((0, 3)))
 
 
 def beard_density(posed: PosedClip, ground: Ground, appearance: Appearance) -> Array:
@@ -127,7 +126,9 @@ class _Comb:
         moustache = np.stack([side * (0.55 + 0.5 * out - 0.8 * past), -0.75 + 0.35 * out - 0.6 * past, 0.1 + 0 * x], 1)
         front = smoothstep(0.02, 0.06, z - self._layout.axis_z - 0.02)
         throat = smoothstep(self._layout.chin + 0.004, self._layout.chin - 0.012, y)
-        hang = np.stack([-0.30 * front * np.tanh(x / 0.02), -1.0 + 0.35 * throat, -0.25 + 0.45 * front + 0.5 * throat], axis=1)
+        hang = np.stack(
+            [-0.30 * front * np.tanh(x / 0.02), -1.0 + 0.35 * throat, -0.25 + 0.45 * front + 0.5 * throat], axis=1
+        )
         share = self._moustache[:, None]
         return unit(share * unit(moustache) + (1 - share) * unit(hang))
 
@@ -159,9 +160,7 @@ class _Comb:
         return unit(turned) * np.linalg.norm(step, axis=1, keepdims=True)
 
 
-def _grow(
-    roots: Roots, length: Array, cut: _Cut, comb: _Comb, ground: Ground, rng: np.random.Generator
-) -> Array:
+def _grow(roots: Roots, length: Array, cut: _Cut, comb: _Comb, ground: Ground, rng: np.random.Generator) -> Array:
     """Strands [N, P, 3] from their roots."""
     count, steps = len(roots), cut.points - 1
     wander = rng.normal(0, 0.22, (count, 3))

@@ -31,7 +31,8 @@ def grow_lashes(posed: PosedClip, ground: Ground, appearance: Appearance, thickn
     """All four rows. ``thickness`` scales the strands' radii."""
     rng = np.random.default_rng([appearance.seed, 62])
     marks = ground.marks
-    rows, anchors = [], []
+    rows: list[tuple[Array, ...]] = []
+    anchors: list[Array] = []
     for eye, part in ((marks[36:42], "right_eye"), (marks[[45, 44, 43, 42, 47, 46]], "left_eye")):
         centre = eye_centre(posed, part, eye)
         anchor = len(ground.rest) + len(anchors)
@@ -71,7 +72,7 @@ def _row(
     fan = ((along - 0.42) * 1.5)[:, None] + rng.normal(0, 0.10, (count, 1))
     rim = np.interp(along, [0.0, 0.3, 0.75, 1.0], [0.55, 0.9, 1.0, 0.8])
     reach = (0.0088 if upper else 0.0056) * rim * rng.uniform(0.65, 1.08, count)
-    tilt = np.linspace(0.10, 1.25, _POINTS - 1) if upper else np.linspace(0.35, 0.75, _POINTS - 1)
+    tilt = np.linspace(-0.10, 1.15, _POINTS - 1) if upper else np.linspace(0.35, 0.75, _POINTS - 1)
     tilt = tilt[None, :, None] + rng.normal(0, 0.08, (count, 1, 1))
     heading = unit(
         np.cos(tilt) * out[:, None] + np.sin(tilt) * away[:, None] + (fan * np.ones(3))[:, None] * tangent[:, None]
