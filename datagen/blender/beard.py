@@ -37,10 +37,10 @@ class _Cut:
 
 
 _CUTS = (
-    _Cut(0.003, 9.0e5, 2, 0.00012, lift=0.45, gravity=0.0, clump=0.0),
-    _Cut(0.010, 7.5e5, 3, 0.00016, lift=0.40, gravity=0.15, clump=0.10),
-    _Cut(0.030, 6.0e5, 5, 0.00018, lift=0.40, gravity=0.22, clump=0.35),
-    _Cut(1.0, 5.0e5, 8, 0.00021, lift=0.50, gravity=0.40, clump=0.60),
+    _Cut(0.003, 5.0e5, 2, 0.00014, lift=0.45, gravity=0.0, clump=0.0),
+    _Cut(0.010, 4.5e5, 3, 0.00020, lift=0.40, gravity=0.15, clump=0.10),
+    _Cut(0.030, 3.8e5, 4, 0.00023, lift=0.40, gravity=0.28, clump=0.35),
+    _Cut(1.0, 3.2e5, 7, 0.00027, lift=0.50, gravity=0.45, clump=0.60),
 )
 _MOUSTACHE_LENGTH_M = 0.025
 _CHEEK_DENSITY = 0.55
@@ -73,15 +73,17 @@ def beard_density(posed: PosedClip, ground: Ground, appearance: Appearance) -> A
     out = np.zeros(len(ground.rest))
     if appearance.facial_hair == "none":
         return out
-    points = ground.rest[ground.vertices]
-    sideways = ground.normals[ground.vertices, 0]
-    distance = beard_distance(points, sideways, ground.marks, ground.layout, appearance.facial_hair)
+    skin = ground.vertices
+    kind = appearance.facial_hair
+    distance = beard_distance(ground.rest[skin], ground.normals[skin, 0], ground.marks, ground.layout, kind)
+    near = distance > -0.002
+    skin, distance, points = skin[near], distance[near], ground.rest[skin[near]]
     mouth = smoothstep(-0.018, -0.011, lip_distance(points, ground.marks))  # clean and dense about the mouth
     ragged = 0.0015 * fractal_noise(points, 0.006, 2, appearance.seed + 67)
     border = smoothstep(0.0, 1.0, (distance + (1 - mouth) * ragged) / (0.0045 - 0.0030 * mouth))
     patchy = np.clip(1 + 0.3 * fractal_noise(points, 0.014, 2, appearance.seed + 71), 0, 1)
-    out[ground.vertices] = border * patchy * (_CHEEK_DENSITY + (1 - _CHEEK_DENSITY) * mouth)
-    return out * ground.outer()
+    out[skin] = border * patchy * (_CHEEK_DENSITY + (1 - _CHEEK_DENSITY) * mouth) * ground.open_to_air(skin)
+    return out
 
 
 def beard_shade(posed: PosedClip, appearance: Appearance) -> Array:

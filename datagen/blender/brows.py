@@ -33,11 +33,11 @@ def grow_brows(posed: PosedClip, ground: Ground, appearance: Appearance, thickne
     density = smoothstep(-0.0014, 0.0009, distance)
     roots = ground.scatter(_PER_M2 * appearance.brow_density, density, rng)
     along, height, outward = _place(roots.points, ground.marks)
-    kept = rng.random(len(roots)) < np.interp(along, [0.0, 0.12, 0.85, 1.0], [0.55, 1.0, 0.9, 0.6])
+    kept = rng.random(len(roots)) < np.interp(along, [0.0, 0.12, 0.85, 1.0], [0.8, 1.0, 0.9, 0.6])
     roots, along, height, outward = roots[kept], along[kept], height[kept], outward[kept]
 
-    rise = np.interp(along, [0.0, 0.10, 0.28, 0.6, 1.0], [78.0, 62.0, 34.0, 16.0, 4.0])
-    rise -= 5500.0 * height * np.interp(along, [0.0, 0.25, 1.0], [0.3, 1.0, 1.0])  # both edges lean to the middle
+    rise = np.interp(along, [0.0, 0.10, 0.28, 0.6, 1.0], [76.0, 58.0, 30.0, 14.0, 2.0])
+    rise -= 8000.0 * height * np.interp(along, [0.0, 0.25, 1.0], [0.3, 1.0, 1.0])  # both edges lean to the middle
     rise = np.deg2rad(rise + rng.normal(0, 7.0, len(roots)))[:, None]
     up = np.array([0.0, 1.0, 0.0])
     up = unit(up - (outward @ up)[:, None] * outward)

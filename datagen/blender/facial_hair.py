@@ -29,7 +29,7 @@ class FacialHair:
         self._hairs = [
             RootedHair(bpy, collection, posed, strands, name, strand_material(bpy, name, colour, segmentation_class))
             for name, segmentation_class, colour, strands in made
-            if strands is not None
+            if strands is not None and len(strands.points)
         ]
         self.blocks = [block for hair in self._hairs for block in hair.blocks]
 

@@ -83,15 +83,10 @@ class Ground:
         normal = self.normals[nearest]
         return np.einsum("...x,...x->...", points - self.rest[nearest], normal), normal
 
-    def outer(self) -> Array:
-        """bool [Vs]: skin with air before it, not the inside of mouth or nose."""
-        points, normals = self.rest[self.vertices], self.normals[self.vertices]
-        free = np.ones(len(points), bool)
-        for step in (0.006, 0.012):
-            free &= self.height(points + step * normals)[0] > 0
-        out = np.zeros(len(self.rest), bool)
-        out[self.vertices] = free
-        return out
+    def open_to_air(self, vertices: Array) -> Array:
+        """bool [N]: which skin vertices have air before them, unlike the inside of mouth and nose."""
+        points, normals = self.rest[vertices], self.normals[vertices]
+        return np.all([self.height(points + step * normals)[0] > 0 for step in (0.006, 0.012)], axis=0)
 
     def compass(self, roots: Roots, reach_m: Array) -> Array:
         """int [N, 3]: vertices about ``reach_m`` [N] round each root, or its own triangle where those coincide."""

@@ -23,8 +23,8 @@ _LASH_LINE_M = 0.0012
 """How far before the lid's inner edge lashes grow: at the outer edge of its rim."""
 _SIDE_M = 0.003
 
-_UPPER, _LOWER = 150, 70
-"""Lashes of each lid. People have 90 to 160 and 75 to 80 (Na et al., "Eyelash morphology", 2006)."""
+_UPPER, _LOWER = 160, 75
+"""Lashes of each lid: as many as people with full ones have."""
 
 
 def grow_lashes(posed: PosedClip, ground: Ground, appearance: Appearance, thickness: float) -> RootedStrands:
