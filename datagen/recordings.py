@@ -155,5 +155,7 @@ def _for_head(path: Path, expression: Array, arrays: dict[str, Array], head: Hea
     if recorded != head.name:
         raise UserError(f"{path}: recorded for head {recorded!r}, the corpus has {head.name!r}; give expression_names")
     if count > head.expression_size:
-        raise UserError(f"{path}: {count} expression components, head {head.name!r} has {head.expression_size}")
+        raise UserError(
+            f"{path}: {count} components of expression, head {head.name!r} has {head.expression_size}; cut the others"
+        )
     return np.pad(expression, ((0, 0), (0, head.expression_size - count)))

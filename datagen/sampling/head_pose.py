@@ -29,7 +29,7 @@ DRIFT_HZ = (0.15, 0.8)
 DRIFT_SHARE = 0.1
 """Part of range and speed that is left to the unsteadiness of a held head."""
 
-BEAT_SHARE = 0.35
+BEAT_SHARE = 0.5
 """Part of the speed that is left to the nods with which heads stress syllables."""
 BEAT_PARTS = (0.4, 1.0, 0.0)
 """How far each axis takes part in them: mostly pitch, as in Munhall et al. 2004, "Visual prosody and speech
