@@ -39,9 +39,7 @@ def main() -> None:
     for place, name in enumerate(names):
         why = f"   not used: {NOT_USED[name]}" if name in NOT_USED else ""
         peak = peaks[:, place]
-        print(
-            f"{name:22} {column.max():4.2f}   {np.quantile(column, 0.95):4.2f}   {np.mean(column > ACTIVE):6.1%}{why}"
-        )
+        print(f"{name:22} {peak.max():4.2f}   {np.quantile(peak, 0.95):4.2f}   {np.mean(peak > ACTIVE):6.1%}{why}")
     used = [place for place, name in enumerate(names) if name not in NOT_USED]
     short = [names[place] for place in used if peaks[:, place].max() < REACHED]
     pairs = [(a, b) for k, a in enumerate(used) for b in used[k + 1 :]]
