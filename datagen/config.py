@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
+from datagen.recordings import check_recordings, list_recordings
 from datagen.sections import (
     AppearanceSettings,
     CameraSettings,
@@ -162,6 +163,8 @@ class CorpusConfig(Settings):
                 f"identity.components = {self.identity.components}: head {head.name!r} has {most}; "
                 f"set it to {most} or less"
             )
+        if self.motion.recordings is not None:
+            check_recordings(self.motion.recordings.path, self.motion.recordings.files, head)
 
     def content_hash(self, head: HeadInfo) -> str:
         """SHA-256 (hex) of all that shapes a clip: this without ``clips``, and the head file's hash.
@@ -169,6 +172,8 @@ class CorpusConfig(Settings):
         Two runs with equal hashes make the same clips, so one may continue the other's output.
         """
         content = self.model_dump(mode="json", exclude={"clips", "head"})
+        if self.motion.recordings is not None:
+            del content["motion"]["recordings"]["path"]
         content["head"] = {"name": head.name, "sha256": head.sha256}
         content["format_version"] = FORMAT_VERSION
         return hashlib.sha256(_canonical(content).encode()).hexdigest()
@@ -204,6 +209,7 @@ def load_config(path_or_name: str | Path, overrides: Mapping[str, str] | None = 
     for key, text in overrides.items():
         _override(raw, key, text)
     named = source_of(str(path), overrides)
+    _list_recordings(raw, path.parent, named)
     raw["templates"] = _inline(raw.get("templates", {"studio_black": 1}), path.parent, named("templates"))
     return validate(CorpusConfig, raw, named)
 
@@ -250,6 +256,15 @@ def _inline(templates: Any, folder: Path, source: str) -> Any:
             raise UserError(f"{source}: templates.{name}: a second template named {short}; rename one file")
         inlined[short] = entry
     return inlined
+
+
+def _list_recordings(raw: dict[str, Any], folder: Path, named: Callable[[str], str]) -> None:
+    """Replaces motion.recordings, a folder, by what it holds; any other shape is left to validation."""
+    motion = raw.get("motion")
+    if isinstance(motion, dict) and isinstance(motion.get("recordings"), str):
+        where = (folder / Path(motion["recordings"]).expanduser()).resolve()
+        files = list_recordings(where, f"{named('motion.recordings')}: motion.recordings")
+        motion["recordings"] = {"path": str(where), "files": files}
 
 
 def _canonical(content: Any) -> str:

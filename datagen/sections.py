@@ -76,6 +76,9 @@ class IdentitySettings(Settings):
     """Standard deviation of each coefficient, in units of the head's own standard deviation."""
     limit: Annotated[float, within(0.1, 5)] = 2.0
     """No coefficient lies further out than this many times the spread."""
+    typicality: Annotated[float, within(0.01, 0.9999)] = 0.95
+    """The rule against caricatures: a face no farther from the mean one, by the Mahalanobis distance over all
+    components with the traits', than this share of faces is; farther ones are drawn in."""
 
 
 class HairStyles(Weights):
@@ -204,6 +207,13 @@ class AppearanceSettings(Settings):
     head_coverings: HeadCoverings = HeadCoverings(none=1)
 
 
+class Recordings(Settings):
+    """A folder of recorded motion, and the SHA-256 of each file. A configuration file gives the folder alone."""
+
+    path: str
+    files: dict[str, str]
+
+
 class MotionSettings(Settings):
     """Head, eyes and face over time, in the clips with dynamic motion; the held pose in the others."""
 
@@ -224,15 +234,27 @@ class MotionSettings(Settings):
     eye_pitch_deg: Annotated[float, within(0, 20)] = 20.0
     """Limit of the eyes' turn in the head, up and down."""
     blinks_per_minute: Annotated[Span, span_within(0, 40)] = (15.0, 20.0)
-    """Mean blink rate of a clip. Heads whose expression components have no names do not blink."""
+    """Mean blink rate of a clip in which nothing is said; people at rest blink 17 times (Bentivoglio et al. 1997,
+    "Analysis of blink rate patterns in normal subjects"). Heads whose components have no names do not blink."""
+    speaking_blinks_per_minute: Annotated[Span, span_within(0, 40)] = (20.0, 30.0)
+    """As blinks_per_minute, where the person speaks; people who converse blink 26 times (same source)."""
     speech_share: Share = 0.6
     """Share of the dynamic clips in which the person speaks."""
     syllables_per_s: Annotated[Span, span_within(1, 8)] = (3.0, 6.0)
     """Rhythm of speech."""
+    speech_nod_deg: Annotated[float, within(0, 10)] = 3.0
+    """Greatest nod on a stressed syllable; less where the speed limit or the pitch range is narrow."""
     jaw_open_deg: Annotated[float, within(0, 25)] = 14.0
     """Limit of the jaw's opening."""
     emotion_strength: Annotated[Span, span_within(0, 1)] = (0.4, 1.0)
     """Strength of the emotions and accents that the face shows; 1 is the strongest the shapes allow."""
+    extreme_share: Share = 0.15
+    """Share of the clips whose faces are pulled as far as they go, many of them lopsided, whatever
+    emotion_strength is. Of heads whose expression components have names."""
+    recordings: Recordings | None = None
+    """Folder of recorded motion (npz files, see datagen/recordings.py), looked for beside the configuration."""
+    recorded_share: Share = 1.0
+    """Share of the dynamic clips that a recording drives, if there are any; the others are sampled."""
     expression_components: Annotated[int, within(0, 500)] = 20
     """Of heads whose expression components have no names (FLAME): how many vary, the first ones."""
     expression_spread: Annotated[float, within(0, 3)] = 0.8

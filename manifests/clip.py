@@ -59,6 +59,15 @@ class TraitComponent:
 
 
 @dataclass(frozen=True)
+class LidOpening:
+    """How far the lids of an identity and expression are apart, as a share of the mean opening:
+    1 + identity @ shape + expression @ coefficients, over the shapes of one eye; shut at 0."""
+
+    identity: tuple[float, ...]
+    expression: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class HeadInfo:
     """What is known of a head model without loading its arrays."""
 
@@ -75,6 +84,8 @@ class HeadInfo:
     """Middle of the head (between ears, at eye height) of the mean shape, world metres: where cameras look."""
     traits: tuple[TraitComponent, ...] = ()
     """What the first identity components stand for; empty for a basis whose components have no meaning."""
+    lids: LidOpening | None = None
+    """What opens and closes the eyes; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +245,8 @@ class ClipSpec:
     summary: ClipSummary
     software: dict[str, str]
     """Versions of what shapes the bytes: bpy, numpy, torch, smplx, av, factorportrait."""
+    recording: str = ""
+    """File name of the recorded motion that drives the head; empty if the motion was sampled or is held."""
 
     @property
     def key(self) -> str:

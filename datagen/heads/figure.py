@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.clip import TraitComponent
+from manifests.clip import LidOpening, TraitComponent
 from manifests.conventions import PARTS
 
 from . import eyeball, identities, makehuman
@@ -42,7 +42,7 @@ class Figure:
     triangles faces [F, 3] and uv_faces [F, 3] into uv [U, 2], part [F]; bones: skin weight [V] by bone name;
     jaw [V]: how far a vertex follows the lower jaw; joints: MakeHuman joint name -> position [3];
     source [V]: MakeHuman vertex, or -1 on eyeballs; mirror: MakeHuman's mirror table; eyes: name -> vertex
-    indices of an eyeball."""
+    indices of an eyeball; lids: what components and expressions do to the opening of the eyes."""
 
     vertices: Array
     components: Array
@@ -62,6 +62,7 @@ class Figure:
     source: Array
     mirror: Array
     eyes: dict[str, Array]
+    lids: LidOpening
 
 
 def build_figure() -> Figure:
@@ -82,7 +83,8 @@ def build_figure() -> Figure:
     shapes = _completed_expressions(human)
     pivot, jaw = _jaw_follow(human, mean, shapes["jawOpen"])
     neutral = NeutralPose(human, mean, jaw)
-    mean, components = neutral(mean), neutral.identity(components)
+    mean, (components, lid_identity) = neutral(mean), neutral.identity(components)
+    shapes, lid_expression = neutral.expressions(shapes)
     joints = {g.removeprefix("joint-"): mean[v].mean(axis=0) for g, v in human.groups.items() if "joint-" in g}
     origin = (1 - NECK_HEIGHT) * joints["neck"] + NECK_HEIGHT * joints["head"]
 
@@ -115,6 +117,7 @@ def build_figure() -> Figure:
         source=source,
         mirror=human.mirror,
         eyes=eyes,
+        lids=LidOpening(tuple(map(float, lid_identity)), tuple(map(float, lid_expression))),
     )
 
 

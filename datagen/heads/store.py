@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.arrays import npz_bytes
-from manifests.clip import HeadInfo, TraitComponent
+from manifests.clip import HeadInfo, LidOpening, TraitComponent
 from manifests.errors import UserError
 
 Array = NDArray[Any]
 
 INFO_FILE, ARRAYS_FILE = "info.json", "head.npz"
 OPEN_HEADS = ("open", "open-body")
-_BUILD = 2
+_BUILD = 3
 """Raise it when the open heads change: a cached head of an older build is built anew."""
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -78,6 +78,7 @@ def build_head(name: str) -> HeadInfo:
         expression_names=shape.expression_names,
         expression_size=len(shape.expression_names),
         traits=shape.traits,
+        lids=shape.lids,
     )
 
 
@@ -107,6 +108,8 @@ def read_info(folder: Path) -> HeadInfo:
         record["expression_names"] = tuple(record["expression_names"])
         record["head_centre"] = tuple(record["head_centre"])
         record["traits"] = tuple(TraitComponent(**trait) for trait in record["traits"])
+        if record.get("lids") is not None:
+            record["lids"] = LidOpening(**{side: tuple(shares) for side, shares in record["lids"].items()})
         return HeadInfo(**record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"head: {folder / INFO_FILE} cannot be read ({error}); {_remedy(folder)}") from error
@@ -145,6 +148,7 @@ def save_head(
     expression_size: int,
     expression_names: tuple[str, ...] = (),
     traits: tuple[TraitComponent, ...] = (),
+    lids: LidOpening | None = None,
 ) -> HeadInfo:
     """Put a head into the cache, whole. Raises UserError if the cache cannot be written."""
     check_name(name)
@@ -159,6 +163,7 @@ def save_head(
         expression_names=expression_names,
         head_centre=_head_centre(kind, arrays),
         traits=traits,
+        lids=lids,
     )
     record = json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1)
     place = heads_folder() / name

@@ -9,7 +9,7 @@ from datagen.sampling.appearance import sample_appearance
 from datagen.sampling.cameras import CameraRig, sample_cameras
 from datagen.sampling.identity import identity_of, recipe_of, sample_shape, split_of, template_of
 from datagen.sampling.light import sample_scene
-from datagen.sampling.motion import Performance, hold_still, sample_motion
+from datagen.sampling.motion import Performance, hold_still, perform
 from datagen.sampling.traits import sample_traits
 from manifests.clip import Appearance, Clip, ClipSpec, ClipSummary, HeadInfo, RenderSettings, Scene, Traits
 from manifests.conventions import FORMAT_VERSION
@@ -36,10 +36,11 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
     traits = sample_traits(config.identity, seed, identity)
     shape = sample_shape(config.identity, head, traits, seed, identity)
     appearance = sample_appearance(config.appearance, traits, seed, identity)
+    recording = ""
     if recipe == "view_sweep":
         performance = hold_still(config.motion, head, shape, seed, identity, config.frames)
     else:
-        performance = sample_motion(config.motion, head, shape, seed, index, times)
+        performance, recording = perform(config.motion, head, shape, seed, index, times)
     rig = sample_cameras(config.camera, head.head_centre, recipe, seed, index, config.views, times, config.resolution)
     scene = sample_scene(config.templates[template].look, seed, index)
     spec = ClipSpec(
@@ -65,6 +66,7 @@ def sample_clip(config: CorpusConfig, head: HeadInfo, index: int) -> Clip:
         render=RenderSettings(**config.render.model_dump()),
         summary=_summary(rig, performance, traits, appearance, scene),
         software=software_versions(),
+        recording=recording,
     )
     return Clip(spec, performance.motion, rig.cameras)
 

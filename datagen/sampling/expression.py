@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.sampling.curves import follow, minimum_jerk
-from datagen.sampling.faces import ACCENTS, CLOSED_LIPS, EMOTIONS, EXCLUSIVE, EXCLUSIVE_SIDES, JAW, Shapes
+from datagen.sampling.faces import (
+    ACCENTS,
+    CLOSED_LIPS,
+    EMOTIONS,
+    EXCLUSIVE,
+    EXCLUSIVE_SIDES,
+    EXTREMES,
+    JAW,
+    Shapes,
+)
+from datagen.sampling.lids import Lids
 from datagen.sampling.streams import draw, lerp, rng, unit
 from datagen.sections import MotionSettings
 
@@ -20,6 +30,7 @@ Tracks = dict[str, Array]
 """Curves [T] by the full name of a shape."""
 
 _EMOTIONS = tuple(EMOTIONS.values())
+_EXTREME_STRENGTH = (0.85, 1.0)
 
 HOLD_S, MOVE_S = (0.3, 2.0), (0.3, 0.8)
 BLINK_DOWN_S, BLINK_SHUT_S, BLINK_UP_S = 0.10, 0.07, 0.20
@@ -45,27 +56,36 @@ def sides(name: str, known: Container[str]) -> list[str]:
 
 def emotion_curves(settings: MotionSettings, seed: int, index: int, times: Array, known: set[str]) -> Tracks:
     """Emotions and accents over time: a curve in [0, 1] for each shape in play, and JAW."""
+    extreme = unit(seed, "motion.extreme", index) < settings.extreme_share
     tracks: Tracks = {}
     for kind, table in (("emotion", _EMOTIONS), ("accent", ACCENTS)):
-        for name, curve in _played(table, kind, settings, seed, index, times, known).items():
+        strength = settings.emotion_strength
+        if extreme and kind == "emotion":
+            table, strength = EXTREMES, _EXTREME_STRENGTH
+        for name, curve in _played(table, kind, strength, seed, index, times, known).items():
             tracks[name] = np.maximum(tracks[name], curve) if name in tracks else curve
     return tracks
 
 
 def held_emotion(settings: MotionSettings, seed: int, identity: int, known: set[str]) -> dict[str, float]:
     """One emotion with one accent (in half of the cases) that an identity holds still."""
+    extreme = unit(seed, "motion.held.extreme", identity) < settings.extreme_share
     shapes: dict[str, float] = {}
     for kind, table, chance in (("emotion", _EMOTIONS, 1.0), ("accent", ACCENTS, 0.5)):
+        strength = settings.emotion_strength
+        if extreme and kind == "emotion":
+            table, strength = EXTREMES, _EXTREME_STRENGTH
         units = rng(seed, f"motion.held.{kind}", identity).random(5)
         if units[0] < chance:
-            row = _row(table[int(units[1] * len(table))], units[2:], settings.emotion_strength, known)
+            row = _row(table[int(units[1] * len(table))], units[2:], strength, known)
             shapes.update({name: max(value, shapes.get(name, 0.0)) for name, value in row.items()})
     return shapes
 
 
-def blink_curve(settings: MotionSettings, seed: int, index: int, times: Array) -> Array:
+def blink_curve(settings: MotionSettings, seed: int, index: int, times: Array, speaks: bool = False) -> Array:
     """Closure of the lids [T], from 0 to 1 and back in each blink, always shut in between."""
-    rate = draw(settings.blinks_per_minute, seed, "motion.blink.rate", index)
+    span = settings.speaking_blinks_per_minute if speaks else settings.blinks_per_minute
+    rate = draw(span, seed, "motion.blink.rate", index)
     if rate <= 0:
         return np.zeros(len(times))
     mean = 60.0 / rate
@@ -96,8 +116,11 @@ def lids_follow_gaze(left: Array, right: Array) -> Tracks:
     return tracks
 
 
-def settle(tracks: Tracks, blink: Array, jaw: Array, known: set[str]) -> Tracks:
-    """The curves with what faces cannot do at once taken out, and the blink put in; all within [0, 1]."""
+def settle(tracks: Tracks, blink: Array, jaw: Array, known: set[str], lids: Lids) -> Tracks:
+    """The curves with what faces cannot do at once taken out, and the blink put in.
+
+    All lie within [0, 1] but the blink of eyes that are open wider than the mean.
+    """
     settled = {name: np.clip(curve, 0.0, 1.0) for name, curve in tracks.items() if name in known}
     for name in CLOSED_LIPS:
         for full in sides(name, settled):
@@ -112,19 +135,15 @@ def settle(tracks: Tracks, blink: Array, jaw: Array, known: set[str]) -> Tracks:
             settled[first] = settled[first] / excess
             settled[second] = settled[second] / excess
     for side in ("Left", "Right"):
-        # Shut lids are the blink's alone, or they would close too far or stay open.
-        for other in ("eyeLookDown", "eyeLookUp", "eyeWide", "eyeSquint"):
-            if f"{other}{side}" in settled:
-                settled[f"{other}{side}"] = settled[f"{other}{side}"] * (1 - blink)
         if f"eyeBlink{side}" in known:
-            settled[f"eyeBlink{side}"] = blink
+            settled = lids.settle(settled, blink, side)
     return settled
 
 
 def _played(
     table: Sequence[Shapes],
     kind: str,
-    settings: MotionSettings,
+    strength: tuple[float, float],
     seed: int,
     index: int,
     times: Array,
@@ -138,7 +157,7 @@ def _played(
     holds = np.asarray(lerp(HOLD_S, timing[:, 0] ** 1.5))
     begin = -2.5 * unit(seed, f"motion.{kind}.start", index)
     starts = begin + np.cumsum(holds + lengths) - lengths
-    rows = [_row(table[int(u[0] * len(table))], u[1:], settings.emotion_strength, known) for u in units]
+    rows = [_row(table[int(u[0] * len(table))], u[1:], strength, known) for u in units]
     names = sorted({name for row in rows for name in row})
     values = np.array([[row.get(name, 0.0) for name in names] for row in rows]).reshape(len(rows), len(names))
     curves = follow(starts, lengths, values, times)

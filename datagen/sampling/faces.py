@@ -48,16 +48,51 @@ ACCENTS: tuple[Shapes, ...] = (
 )
 """Small things a face does beside its emotion."""
 
+EXTREMES: tuple[Shapes, ...] = (
+    {JAW: 1.0, "mouthLowerDown": 0.5, "mouthUpperUp": 0.4, "mouthStretch": 0.5, "browInnerUp": 0.8, "eyeSquint": 0.5},
+    {JAW: 0.8, "noseSneer": 1.0, "browDown": 1.0, "mouthUpperUp": 0.9, "mouthLowerDown": 0.9, "eyeSquint": 0.5},
+    {JAW: 0.35, "mouthSmile": 1.0, "cheekSquint": 0.7, "eyeSquint": 0.3, "mouthUpperUp": 0.35, "mouthLowerDown": 0.3},
+    {JAW: 0.8, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0},
+    {"mouthSmileLeft": 1.0, "cheekSquintLeft": 0.7, "mouthDimpleLeft": 0.9},
+    {"mouthSmileRight": 1.0, "cheekSquintRight": 0.7, "mouthDimpleRight": 0.9},
+    {"noseSneerLeft": 1.0, "mouthUpperUpLeft": 1.0, "eyeSquintLeft": 0.8, "browDownLeft": 0.6},
+    {"noseSneerRight": 1.0, "mouthUpperUpRight": 1.0, "eyeSquintRight": 0.8, "browDownRight": 0.6},
+    {"mouthLowerDownLeft": 1.0, "mouthStretchLeft": 0.6, "mouthFrownLeft": 0.4, JAW: 0.1},
+    {"mouthLowerDownRight": 1.0, "mouthStretchRight": 0.6, "mouthFrownRight": 0.4, JAW: 0.1},
+    {"browOuterUpLeft": 1.0, "browInnerUp": 0.4, "browDownRight": 0.9, "mouthPressRight": 0.6},
+    {"browOuterUpRight": 1.0, "browInnerUp": 0.4, "browDownLeft": 0.9, "mouthPressLeft": 0.6},
+    {"eyeBlinkLeft": 1.0, "cheekSquintLeft": 0.9, "mouthSmileLeft": 0.6},
+    {"eyeBlinkRight": 1.0, "cheekSquintRight": 0.9, "mouthSmileRight": 0.6},
+    {"mouthLeft": 1.0, "noseSneerLeft": 0.3}, {"mouthRight": 1.0, "noseSneerRight": 0.3},
+    {"jawLeft": 1.0, JAW: 0.4}, {"jawRight": 1.0, JAW: 0.4}, {"jawForward": 1.0, "mouthShrugLower": 0.4},
+    {"mouthPucker": 1.0, "eyeSquint": 0.2}, {"mouthFunnel": 1.0, JAW: 0.35, "browInnerUp": 0.4},
+    {"mouthFrown": 1.0, "mouthShrugLower": 0.9, "browInnerUp": 1.0},
+    {"mouthShrugUpper": 1.0, "mouthShrugLower": 1.0, "browOuterUp": 0.7, "browInnerUp": 0.5},
+    {"mouthRollLower": 1.0, "mouthRollUpper": 1.0}, {"mouthPress": 1.0, "mouthDimple": 0.8, "browDown": 0.8},
+    {"cheekPuff": 1.0, "eyeWide": 0.5}, {"mouthStretch": 1.0, "eyeWide": 0.9, "browInnerUp": 0.9, "neck-platysma": 0.8},
+    {"eyeSquint": 0.6, "cheekSquint": 0.4, "noseSneer": 0.5, "browDown": 0.9, "mouthUpperUp": 0.4},
+)
+"""Faces pulled as far as they go, many of them lopsided."""
+
 EXCLUSIVE: tuple[tuple[str, str], ...] = (
     ("mouthSmile", "mouthFrown"), ("mouthSmile", "mouthPucker"), ("mouthSmile", "mouthFunnel"),
     ("mouthStretch", "mouthPucker"), ("mouthStretch", "mouthFunnel"), ("mouthPress", "mouthLowerDown"),
     ("mouthPress", "mouthUpperUp"), ("mouthRollLower", "mouthLowerDown"), ("mouthRollUpper", "mouthUpperUp"),
     ("mouthRollLower", "mouthShrugLower"), ("browDown", "browOuterUp"), ("eyeSquint", "eyeWide"),
-    ("cheekPuff", "mouthSmile"), ("cheekPuff", "mouthStretch"),
+    ("cheekPuff", "mouthSmile"), ("cheekPuff", "mouthStretch"), ("eyeSquint", "cheekSquint"),
 )
 """Two of a pair, on the same side, never add up to more than 1: muscles that pull against each other."""
 # fmt: on
 
-EXCLUSIVE_SIDES = (("mouthLeft", "mouthRight"), ("jawLeft", "jawRight"))
+EXCLUSIVE_SIDES = (
+    ("mouthLeft", "mouthRight"), ("jawLeft", "jawRight"), ("mouthLeft", "jawLeft"), ("mouthRight", "jawRight"),
+    ("mouthPucker", "mouthLeft"), ("mouthPucker", "mouthRight"),
+)  # fmt: skip
 CLOSED_LIPS = ("mouthPress", "mouthRollLower", "mouthRollUpper", "cheekPuff", "mouthShrugLower")
 """Shapes of closed lips, which fade as the jaw opens."""
+NOT_USED = {
+    "jawOpen": "the jaw joint opens the mouth",
+    "mouthClose": "it only undoes jawOpen, and by itself pushes the lips through each other",
+    "tongueOut": "the open head's tongue passes through its lower lip",
+}
+"""ARKit shapes that are never played, and why."""

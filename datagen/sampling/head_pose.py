@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.sampling.curves import PEAK_SPEED, follow, wander
+from datagen.sampling.speech import beats
 from datagen.sampling.streams import rng, unit
 from datagen.sections import MotionSettings
 
@@ -28,6 +29,14 @@ DRIFT_HZ = (0.15, 0.8)
 DRIFT_SHARE = 0.1
 """Part of range and speed that is left to the unsteadiness of a held head."""
 
+BEAT_SHARE = 0.5
+"""Part of the speed that is left to the nods with which heads stress syllables."""
+BEAT_PARTS = (0.4, 1.0, 0.0)
+"""How far each axis takes part in them: mostly pitch, as in Munhall et al. 2004, "Visual prosody and speech
+intelligibility", and Graf et al. 2002, "Visual prosody: facial movements accompanying speech"."""
+BEAT_RANGE_SHARE = 0.2
+"""A nod takes at most this part of the axis's range."""
+
 
 def head_curve(settings: MotionSettings, seed: int, index: int, times: Array) -> Array:
     """Yaw, pitch and roll [T, 3] in degrees at the given times in seconds (from 0 on).
@@ -35,15 +44,29 @@ def head_curve(settings: MotionSettings, seed: int, index: int, times: Array) ->
     Each lies in its configured range; the angular speed never exceeds ``speed_deg_per_s``.
     """
     starts, durations, kinds, gaps = _schedule(seed, index, float(times[-1]))
+    beat = beats(settings, seed, index, float(times[-1]))
+    stress = follow(beat.starts, beat.durations, beat.levels[:, None], times)[:, 0]
+    beat_signs = (1.0 if unit(seed, "motion.head.beat", index) < 0.5 else -1.0, 1.0, 1.0)  # nods go down
     curve = np.empty((len(times), 3))
     for axis, name in enumerate(AXES):
         low, high = getattr(settings, f"{name}_deg")
         speed = settings.speed_deg_per_s * SPEED_SHARES[axis]
         units = rng(seed, f"motion.head.{name}", index).random(len(starts) + 1)
         drift = min(DRIFT_SHARE * (high - low) / 2, DRIFT_SHARE * speed / (2 * np.pi * DRIFT_HZ[1]))
-        reach = (1 - DRIFT_SHARE) * speed * durations / PEAK_SPEED
-        poses = _poses(low + drift, high - drift, units, reach, kinds == axis, gaps)
+        share = BEAT_SHARE if BEAT_PARTS[axis] else 0.0
+        reach = (1 - DRIFT_SHARE - share) * speed * durations / PEAK_SPEED
+        deepest = min(
+            settings.speech_nod_deg * BEAT_PARTS[axis],
+            BEAT_RANGE_SHARE * (high - low),
+            share * speed * beat.shortest_s / PEAK_SPEED,
+        )
+        if beat_signs[axis] > 0:
+            bottom, top = low + drift, high - drift - deepest
+        else:
+            bottom, top = low + drift + deepest, high - drift
+        poses = _poses(bottom, top, units, reach, kinds == axis, gaps)
         curve[:, axis] = follow(starts, durations, poses[:, None], times)[:, 0]
+        curve[:, axis] += beat_signs[axis] * deepest * stress
         drift_units = rng(seed, f"motion.head.{name}.drift", index).random((5, 2))
         curve[:, axis] += drift * wander(drift_units, times, *DRIFT_HZ)
     return curve

@@ -85,16 +85,35 @@ def sample_shape(
 ) -> NDArray[np.float32]:
     """Identity coefficients [S]: those that the traits set, then normal ones, none beyond ``limit`` spreads.
 
-    Truncated by the inverse of the normal distribution, so each coefficient follows from its own variate.
+    Truncated by the inverse of the normal distribution, so each coefficient follows from its own variate. The
+    drawn ones are then shrunk together where the whole lies too far from the mean: see ``farthest``.
     """
     normal = NormalDist()
     low = normal.cdf(-settings.limit)
     first = len(head.traits)
     count = min(settings.components, head.identity_size - first)
     units = low + (1 - 2 * low) * rng(seed, "identity.shape", identity).random(count)
-    drawn = np.array([settings.spread * normal.inv_cdf(min(max(u, 1e-12), 1 - 1e-12)) for u in units], np.float32)
-    bound = np.float32(settings.spread * settings.limit)
+    drawn = np.array([normal.inv_cdf(min(max(u, 1e-12), 1 - 1e-12)) for u in units]).clip(
+        -settings.limit, settings.limit
+    )
     shape = np.zeros(head.identity_size, np.float32)
     shape[:first] = [(getattr(traits, trait.name) - trait.mean) / trait.deviation for trait in head.traits]
-    shape[first : first + count] = np.clip(drawn, -bound, bound)
+    room = farthest(settings, first + count) ** 2 - math.fsum(float(c) ** 2 for c in shape[:first])
+    length = math.fsum(float(c) ** 2 for c in drawn)
+    shrink = min(1.0, math.sqrt(max(room, 0.0) / length)) if length > 0 else 1.0
+    bound = np.float32(settings.spread * settings.limit)
+    shape[first : first + count] = np.clip((settings.spread * shrink * drawn).astype(np.float32), -bound, bound)
     return shape
+
+
+def farthest(settings: IdentitySettings, count: int) -> float:
+    """Greatest Mahalanobis distance of ``count`` coefficients from the mean face, traits among them: what the share
+    ``typicality`` of people stays within.
+
+    The chi-square quantile by Wilson and Hilferty 1931, times the variance of a normal cut at ``limit``.
+    """
+    normal, limit = NormalDist(), settings.limit
+    variance = 1 - 2 * limit * normal.pdf(limit) / (1 - 2 * normal.cdf(-limit))
+    part = 2 / (9 * max(count, 1))
+    quantile = count * max(0.0, 1 - part + normal.inv_cdf(settings.typicality) * math.sqrt(part)) ** 3
+    return math.sqrt(variance * quantile)

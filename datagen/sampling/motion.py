@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.recordings import read_recording
 from datagen.sampling.curves import gaussian_process, wander
 from datagen.sampling.expression import (
     Tracks,
@@ -18,11 +19,13 @@ from datagen.sampling.expression import (
     settle,
     sides,
 )
-from datagen.sampling.faces import JAW
+from datagen.sampling.faces import JAW, NOT_USED
 from datagen.sampling.gaze import HEAD_LEAD_S, fixation_times, gaze_curve, held_gaze, left_and_right
 from datagen.sampling.head_pose import head_curve, held_pose
+from datagen.sampling.lids import Lids
+from datagen.sampling.replay import head_angles, recording_of, replay
 from datagen.sampling.rotations import about, axis_angle, inverse, multiply, turned
-from datagen.sampling.speech import NAMES, held_viseme, speech_curve
+from datagen.sampling.speech import NAMES, held_viseme, speaks, speech_curve
 from datagen.sampling.streams import rng
 from datagen.sections import MotionSettings
 from manifests.clip import HeadInfo, Motion
@@ -32,8 +35,6 @@ Array = NDArray[np.float64]
 BASIS_HZ = (0.15, 1.2)
 """Band of the curves of unnamed expression components."""
 SWAY_HZ = (0.1, 0.5)
-NOT_USED = {"jawOpen", "mouthClose"}
-"""The jaw joint opens the mouth; mouthClose only undoes jawOpen."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ class _Face:
     jaw: Array
     left_eye: Array
     right_eye: Array
+
+
+def perform(
+    settings: MotionSettings, head: HeadInfo, shape: NDArray[np.float32], seed: int, index: int, times: Array
+) -> tuple[Performance, str]:
+    """Dynamic motion of clip ``index``, and the recording that it is from, or "" where it is sampled."""
+    if settings.recordings is not None:
+        files = settings.recordings.files
+        name = recording_of(files, settings.recorded_share, seed, index)
+        if name:
+            recording = read_recording(settings.recordings.path, name, files[name], head)
+            motion = replay(recording, shape, seed, index, times)
+            return Performance(motion, head_angles(motion)), name
+    return sample_motion(settings, head, shape, seed, index, times), ""
 
 
 def sample_motion(
@@ -80,7 +95,8 @@ def sample_motion(
         for full in sides(name, known):
             tracks[full] = tracks.get(full, 0.0) + visemes[:, column]
     tracks |= lids_follow_gaze(left, right)
-    tracks = settle(tracks, blink_curve(settings, seed, index, times), jaw, known)
+    blink = blink_curve(settings, seed, index, times, speaks(settings, seed, index))
+    tracks = settle(tracks, blink, jaw, known, _lids(head, shape))
     expression = _expression(settings, head, tracks, seed, "motion.basis", index, times)
     sway = rng(seed, "motion.sway", index).random((3, 5, 2))
     translation = settings.sway_m * np.stack([wander(units, times, *SWAY_HZ) for units in sway], axis=1)
@@ -106,7 +122,7 @@ def hold_still(
             shapes[full] = shapes.get(full, 0.0) + value
     jaw = np.array([max(opening, shapes.pop(JAW, 0.0))])
     tracks = {name: np.array([value]) for name, value in shapes.items()} | lids_follow_gaze(left, right)
-    tracks = settle(tracks, np.zeros(1), jaw, known)
+    tracks = settle(tracks, np.zeros(1), jaw, known, _lids(head, shape))
     now = np.zeros(1)
     expression = _expression(settings, head, tracks, seed, "motion.held.basis", identity, now)
     face = _Face(tracks, jaw, left, right)
@@ -124,7 +140,11 @@ def hold_still(
 
 
 def _known(head: HeadInfo) -> set[str]:
-    return {plain_name(name) for name in head.expression_names} - NOT_USED
+    return {plain_name(name) for name in head.expression_names} - NOT_USED.keys()
+
+
+def _lids(head: HeadInfo, shape: NDArray[np.float32]) -> Lids:
+    return Lids.of(head, shape, tuple(plain_name(name) for name in head.expression_names))
 
 
 def _expression(

@@ -6,6 +6,8 @@ in a second (MacNeilage 1998, "The frame/content theory of evolution of speech p
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,13 +45,38 @@ _VOWELS = np.array([[jaw, *(shapes.get(name, 0.0) for name in NAMES)] for jaw, s
 _CONSONANTS = np.array([[jaw, *(shapes.get(name, 0.0) for name in NAMES)] for jaw, shapes in CONSONANTS])
 
 
+def speaks(settings: MotionSettings, seed: int, index: int) -> bool:
+    """Whether anything is said in a clip."""
+    return unit(seed, "motion.speech", index) < settings.speech_share
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Stress over time as moves for ``follow``: starts [N], durations [N], levels [N + 1] in [0, 1].
+
+    One move a syllable, with which the level goes to the syllable's stress; only the louder half has any.
+    ``shortest_s`` is how long the shortest move of the clip may be.
+    """
+
+    starts: Array
+    durations: Array
+    levels: Array
+    shortest_s: float
+
+
+def beats(settings: MotionSettings, seed: int, index: int, end_s: float) -> Beats:
+    """The stressed syllables of a clip up to ``end_s``; none in a silent one."""
+    if not speaks(settings, seed, index):
+        return Beats(np.zeros(1), np.ones(1), np.zeros(2), 1.0)
+    return _keyframes(settings, seed, index, end_s)[3]
+
+
 def speech_curve(settings: MotionSettings, seed: int, index: int, times: Array) -> tuple[Array, Array, Array]:
     """Jaw opening [T], activity [T] and face shapes [T, len(NAMES)] in [0, 1]; all 0 in a silent clip."""
-    if unit(seed, "motion.speech", index) >= settings.speech_share:
+    if not speaks(settings, seed, index):
         return np.zeros(len(times)), np.zeros(len(times)), np.zeros((len(times), len(NAMES)))
-    rate = float(lerp(settings.syllables_per_s, unit(seed, "motion.speech.rate", index)))
     articulation = 0.6 + 0.4 * unit(seed, "motion.speech.articulation", index)
-    starts, durations, keys = _keyframes(seed, index, float(times[-1]), rate)
+    starts, durations, keys, _ = _keyframes(settings, seed, index, float(times[-1]))
     track = follow(starts, durations, keys, times)
     return track[:, 0] * articulation, track[:, 1], track[:, 2:] * articulation
 
@@ -61,12 +88,13 @@ def held_viseme(seed: int, identity: int) -> tuple[float, Shapes]:
     return VOWELS[int(unit(seed, "motion.held.viseme", identity) * len(VOWELS))]
 
 
-def _keyframes(seed: int, index: int, end_s: float, rate: float) -> tuple[Array, Array, Array]:
-    """Starts [N], durations [N] and keys [N + 1, 2 + names]: jaw, activity, shapes. All moves adjoin.
+def _keyframes(settings: MotionSettings, seed: int, index: int, end_s: float) -> tuple[Array, Array, Array, Beats]:
+    """Starts [N], durations [N] and keys [N + 1, 2 + names]: jaw, activity, shapes; then the beats.
 
     A row of variates belongs to each phrase, and one to each syllable in it, so earlier speech does not
     depend on ``end_s``.
     """
+    rate = float(lerp(settings.syllables_per_s, unit(seed, "motion.speech.rate", index)))
     longest = PHRASE_SYLLABLES[1]
     shortest_s = PAUSE_S[0] + PHRASE_SYLLABLES[0] * (1 - JITTER) / rate
     phrases = int(end_s / shortest_s) + 4
@@ -75,6 +103,7 @@ def _keyframes(seed: int, index: int, end_s: float, rate: float) -> tuple[Array,
     rest = np.zeros(2 + len(NAMES))
     clock = -2.0 * float(phrase_units[0, 2])
     starts, durations, keys = [], [], [rest]
+    stresses: list[tuple[float, float, float]] = []
     for (length, pause, _), syllables in zip(phrase_units, syllable_units, strict=True):
         if clock > end_s:
             break
@@ -83,6 +112,7 @@ def _keyframes(seed: int, index: int, end_s: float, rate: float) -> tuple[Array,
             syllable_s = (1 + JITTER * (2 * timing - 1)) / rate
             closing_s = syllable_s * (0.4 + 0.1 * share)
             loud = 0.6 + 0.4 * stress
+            stresses.append((clock, syllable_s, max(0.0, 2 * stress - 1)))
             for duration, key, size in (
                 (closing_s, _CONSONANTS[int(consonant * len(CONSONANTS))], 1.0),
                 (syllable_s - closing_s, _VOWELS[int(vowel * len(VOWELS))], loud),
@@ -93,6 +123,9 @@ def _keyframes(seed: int, index: int, end_s: float, rate: float) -> tuple[Array,
                 clock += duration
         starts.append(clock)
         durations.append(0.18)
+        stresses.append((clock, PAUSE_S[0], 0.0))
         keys.append(rest)
         clock += 0.18 + PAUSE_S[0] + (PAUSE_S[1] - PAUSE_S[0]) * float(pause) ** 1.5
-    return np.array(starts), np.array(durations), np.array(keys)
+    begin, last, levels = np.array(stresses).T
+    stress_beats = Beats(begin, last, np.append(0.0, levels), min((1 - JITTER) / rate, PAUSE_S[0]))
+    return np.array(starts), np.array(durations), np.array(keys), stress_beats

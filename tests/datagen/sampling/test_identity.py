@@ -7,6 +7,7 @@ import pytest
 from datagen.config import CorpusConfig, load_config
 from datagen.sampling.appearance import GREY_HAIR, sample_appearance
 from datagen.sampling.identity import (
+    farthest,
     identity_of,
     recipe_of,
     sample_shape,
@@ -95,7 +96,7 @@ def plain(size: int) -> HeadInfo:
 
 
 def test_shape_is_truncated_normal() -> None:
-    settings = corpus(identity="{components: 60, spread: 0.8, limit: 2.0}").identity
+    settings = corpus(identity="{components: 60, spread: 0.8, limit: 2.0, typicality: 0.9999}").identity
     shapes = np.array([sample_shape(settings, plain(100), ADULT, 1, identity) for identity in range(200)])
     assert shapes.dtype == np.float32
     assert shapes.shape == (200, 100)
@@ -106,10 +107,30 @@ def test_shape_is_truncated_normal() -> None:
 
 
 def test_shape_components_do_not_depend_on_their_number() -> None:
-    few, many = (corpus(identity__components=count).identity for count in (10, 50))
+    few, many = (corpus(identity__components=count, identity__typicality=0.9999).identity for count in (10, 50))
     few_drawn, many_drawn = (sample_shape(settings, plain(100), ADULT, 1, 3) for settings in (few, many))
     assert np.array_equal(few_drawn[:10], many_drawn[:10])
     assert len(sample_shape(many, plain(20), ADULT, 1, 3)) == 20
+
+
+def test_unusual_faces_are_drawn_in(named_head: HeadInfo) -> None:
+    """At the stated share of typical faces, and no other; each keeps its direction and its traits."""
+    loose, strict = (corpus(identity=f"{{components: 90, typicality: {share}}}").identity for share in (0.9999, 0.8))
+    bound = farthest(strict, 94)
+    moved = 0
+    for identity in range(300):
+        traits = sample_traits(loose, 1, identity)
+        free, held = (sample_shape(settings, named_head, traits, 1, identity) for settings in (loose, strict))
+        assert np.array_equal(free[:4], held[:4])
+        assert np.linalg.norm(held) <= bound + 1e-4
+        if np.linalg.norm(free) > bound:
+            moved += 1
+            ratio = held[4:94] / free[4:94]
+            assert np.ptp(ratio) < 1e-4
+            assert 0.5 < ratio.mean() < 1
+        else:
+            assert np.array_equal(free, held)
+    assert 5 < moved < 150
 
 
 def test_traits_set_the_components_that_carry_them(named_head: HeadInfo) -> None:
@@ -121,8 +142,10 @@ def test_traits_set_the_components_that_carry_them(named_head: HeadInfo) -> None
     ]
     np.testing.assert_allclose(shape[:4], expected, rtol=1e-6)
     other = sample_shape(settings, named_head, ADULT, 1, 3)
+    free = corpus(identity__typicality=0.9999).identity
+    shape, other = (sample_shape(free, named_head, t, 1, 3) for t in (Traits(70.0, 0.2, 0.25, 0.75, 0.0), ADULT))
     assert np.array_equal(shape[4:], other[4:])
-    assert np.array_equal(shape[4:], sample_shape(settings, plain(100), ADULT, 1, 3))
+    assert np.array_equal(shape[4:], sample_shape(free, plain(100), ADULT, 1, 3))
 
 
 def test_traits_hold_their_weights_and_are_spread_evenly() -> None:

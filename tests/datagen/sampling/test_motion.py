@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from datagen.sampling.expression import blink_curve, settle
-from datagen.sampling.faces import ACCENTS, EMOTIONS, EXCLUSIVE, JAW
+from datagen.sampling.faces import ACCENTS, EMOTIONS, EXCLUSIVE, EXTREMES, JAW, NOT_USED
+from datagen.sampling.head_pose import head_curve
+from datagen.sampling.lids import LEAST_OPEN, Lids
 from datagen.sampling.motion import Performance, hold_still, sample_motion
 from datagen.sampling.rotations import about, axis_angle, multiply, turned
 from datagen.sampling.speech import speech_curve
@@ -239,16 +241,102 @@ def test_still_eyes_are_open(named_head: HeadInfo) -> None:
 
 def test_tables_name_real_shapes(named_head: HeadInfo) -> None:
     known = {name.split(":")[-1] for name in named_head.expression_names}
-    rows = [*EMOTIONS.values(), *(row for row in ACCENTS if not any("-" in name for name in row))]
-    for name in {name for row in rows for name in row} - {JAW}:
+    rows = [*EMOTIONS.values(), *EXTREMES, *(row for row in ACCENTS if not any("-" in name for name in row))]
+    for name in {name for row in rows for name in row} - {JAW, "neck-platysma"}:
         assert name in known or {f"{name}Left", f"{name}Right"} <= known, name
-        assert name not in ("jawOpen", "mouthClose")
+        assert name not in NOT_USED
 
 
 def test_settle_keeps_a_blink_whole() -> None:
     known = {"eyeBlinkLeft", "eyeBlinkRight", "eyeWideLeft", "eyeLookDownLeft"}
     tracks = {"eyeWideLeft": np.ones(2), "eyeLookDownLeft": np.array([0.7, 0.7])}
-    settled = settle(tracks, np.array([0.0, 1.0]), np.zeros(2), known)
+    settled = settle(tracks, np.array([0.0, 1.0]), np.zeros(2), known, Lids(1.0, {}))
     assert settled["eyeBlinkLeft"].tolist() == [0, 1]
     assert settled["eyeWideLeft"].tolist() == [1, 0]
     assert settled["eyeLookDownLeft"].tolist() == [0.7, 0]
+
+
+def test_a_blink_shuts_eyes_of_any_opening_exactly() -> None:
+    known = {"eyeBlinkLeft", "eyeSquintLeft", "cheekSquintLeft", "eyeLookDownLeft", "eyeWideLeft"}
+    shares = {"eyeBlinkLeft": -1.0, "eyeSquintLeft": -0.4, "cheekSquintLeft": -0.1, "eyeLookDownLeft": -0.4}
+    units = np.random.default_rng(0).random((200, 4))
+    blink = np.linspace(0, 1, 200)
+    for rest in (0.7, 1.0, 1.3):
+        tracks = {"eyeSquintLeft": units[:, 0], "cheekSquintLeft": units[:, 1], "eyeLookDownLeft": units[:, 2]}
+        settled = settle(tracks, blink, np.zeros(200), known, Lids(rest, shares))
+        opening = rest + sum(share * settled[name] for name, share in shares.items())
+        assert opening.min() > -1e-9
+        assert opening[-1] == pytest.approx(0, abs=1e-9)
+        assert opening[0] >= LEAST_OPEN - 1e-9
+        assert (np.diff(settled["eyeBlinkLeft"][[0, 50, 100, 199]]) > 0).all()
+
+
+def test_a_wink_is_one_eye_shut() -> None:
+    known = {"eyeBlinkLeft", "eyeBlinkRight"}
+    settled = settle({"eyeBlinkLeft": np.ones(3)}, np.zeros(3), np.zeros(3), known, Lids(1.2, {}))
+    assert settled["eyeBlinkLeft"] == pytest.approx(1.2)
+    assert not settled["eyeBlinkRight"].any()
+
+
+def test_every_shape_that_is_used_is_reached(named_head: HeadInfo) -> None:
+    shape = np.zeros(named_head.identity_size, np.float32)
+    most = np.max(
+        [
+            sample_motion(SETTINGS, named_head, shape, 0, index, np.arange(20) / 4).motion.expression.max(axis=0)
+            for index in range(400)
+        ],
+        axis=0,
+    )
+    names = [name.split(":")[-1] for name in named_head.expression_names]
+    short = [name for name, value in zip(names, most, strict=True) if value < 0.6]
+    assert {name for name in short if "-" not in name} == {*NOT_USED, "unknown"}
+
+
+def test_extreme_faces_come_at_their_share(named_head: HeadInfo) -> None:
+    def strongest(share: float) -> np.ndarray:
+        settings = MotionSettings(extreme_share=share, emotion_strength=(0.3, 0.3), speech_share=0.0)
+        rides = np.array(["eyeLook" in name or "eyeBlink" in name for name in named_head.expression_names])
+        motions = [play(named_head, index, settings, fps=5, seconds=4).motion for index in range(60)]
+        return np.array([motion.expression[:, ~rides].max() for motion in motions])
+
+    assert strongest(0.0).max() < 0.5
+    assert (strongest(1.0) > 0.6).mean() > 0.9
+    assert (strongest(0.5) > 0.6).mean() == pytest.approx(0.5, abs=0.15)
+
+
+def test_people_blink_more_when_they_speak() -> None:
+    times = np.arange(0, 1200, 0.02)
+
+    def rate(speaks: bool) -> float:
+        return float(np.mean([_blinks(blink_curve(SETTINGS, 5, index, times, speaks)) for index in range(4)])) / 20
+
+    assert 15 < rate(False) < 20
+    assert 20 < rate(True) < 30
+
+
+def _blinks(closure: np.ndarray) -> int:
+    return int(((closure[1:] > 0.5) & (closure[:-1] <= 0.5)).sum())
+
+
+def test_the_head_nods_with_the_stress_of_syllables() -> None:
+    """Energy (the jaw's opening, squared, over a fifth of a second) goes with the head's acceleration."""
+    times = np.arange(0, 60, 0.01)
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return np.convolve(values, np.ones(21) / 21, mode="same")[100:-100]
+
+    def together(nod_deg: float) -> tuple[float, float]:
+        still = {"yaw_deg": (-1e-3, 1e-3), "roll_deg": (0.0, 0.0), "pitch_deg": (-8.0, 8.0)}
+        settings = MotionSettings(speech_share=1.0, speech_nod_deg=nod_deg, **still)
+        found = []
+        for index in range(6):
+            pitch = head_curve(settings, 3, index, times)[:, 1]
+            energy = smooth(speech_curve(settings, 3, index, times)[0] ** 2)
+            strength = smooth(np.abs(np.gradient(np.gradient(pitch, 0.01), 0.01)))
+            found.append((np.corrcoef(energy, strength)[0, 1], np.corrcoef(energy, smooth(pitch))[0, 1]))
+        return tuple(np.mean(found, axis=0))
+
+    with_nods, without = together(3.0), together(0.0)
+    assert with_nods[0] > 0.1
+    assert with_nods[1] > 0.08
+    assert max(without) < 0.05
