@@ -27,7 +27,7 @@ def metered_gain(scene: Scene, radiance: Array) -> float:
     """Factor on the scene's light that exposes the face: a grey card of 18 % comes to lie at 0.18 of display white,
     before the view transform.
 
-    ``radiance`` [H, W, 3] is the world's as ``surroundings.Surroundings`` gives it. The irradiance is the root mean
+    ``radiance`` [H, W, 3] is the world's, rotated and with its strength (``World.turned``). The irradiance is the root mean
     square over cards that face the front half space, the more those that look ahead: between an average, which a
     strong side light would burn, and the brightest card, by which a lit edge would leave the face dark.
     """
@@ -47,13 +47,13 @@ def card_irradiance(scene: Scene, radiance: Array, normals: Array) -> Array:
         weight = level * np.pi / len(small) * 2 * np.pi / small.shape[1] * (small.reshape(-1, 3) @ _LUMINANCE)
         total = np.maximum(normals @ directions.T, 0) @ weight
     for light in scene.lights:
-        # Blender's area lights have the radiance power / (4 area).
+        # Blender's area lights are Lambertian: their radiance is power / (pi area).
         for point in _points(np.asarray(light.position), light.size_m):
             distance = np.linalg.norm(point)
             towards = -np.asarray(light.position) / np.linalg.norm(light.position)
             leaves = max(float(-point @ towards / distance), 0.0)
             power = light.power_w * float(np.asarray(light.colour) @ _LUMINANCE)
-            total = total + power / 4 * leaves / distance**2 * np.maximum(normals @ point / distance, 0) / 9
+            total = total + power / np.pi * leaves / distance**2 * np.maximum(normals @ point / distance, 0) / 9
     if scene.sky is not None:
         sun = float(sun_irradiance(scene.sky) @ _LUMINANCE) * scene.world_strength
         total = total + sun * np.maximum(normals @ sun_direction(scene.sky), 0)

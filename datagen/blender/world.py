@@ -47,9 +47,14 @@ class World:
     @cached_property
     def gain(self) -> float:
         """Factor from the scene's light to a picture that is exposed as the meter says."""
+        return metered_gain(self.scene, self.turned)
+
+    @property
+    def turned(self) -> Array:
+        """The radiance as it is round the head, rotated and with its strength."""
         scene = self.scene
         columns = round(scene.world_rotation_deg / 360 * self.radiance.shape[1]) if self.turns else 0
-        return metered_gain(scene, np.roll(self.radiance, -columns, axis=1) * np.float32(scene.world_strength))
+        return np.roll(self.radiance, -columns, axis=1) * np.float32(scene.world_strength)
 
     @property
     def turns(self) -> bool:
