@@ -27,9 +27,9 @@ def metered_gain(scene: Scene, radiance: Array) -> float:
     """Factor on the scene's light that exposes the face: a grey card of 18 % comes to lie at 0.18 of display white,
     before the view transform.
 
-    ``radiance`` [H, W, 3] is the world's, rotated and with its strength (``World.turned``). The irradiance is the root mean
-    square over cards that face the front half space, the more those that look ahead: between an average, which a
-    strong side light would burn, and the brightest card, by which a lit edge would leave the face dark.
+    ``radiance`` [H, W, 3] is the world's, rotated and with its strength (``World.turned``). The irradiance is the
+    root mean square over cards that face the front half space, the more those that look ahead: between an average,
+    by which a strong side light would burn, and the brightest card, by which a lit edge would leave the face dark.
     """
     cards = _cards()
     irradiance = np.sqrt(np.average(card_irradiance(scene, radiance, cards) ** 2, weights=cards[:, 2]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datagen.assets import IMAGES, AssetFolder, Assets, list_folder
-from datagen.blender.axes import look_along, points_to_blender
+from datagen.blender.axes import points_to_blender
 from datagen.blender.meter import card_irradiance
 from datagen.blender.renderer import ClipRenderer
 from datagen.blender.sky import map_directions, sky_map, sun_direction
