@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from manifests.audit.probe import Expected
     from manifests.clip import Member
 
-OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip")
+OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip", "--grid", "--size")
 OPTIONS = (*OPTIONS_WITH_VALUE, "--help")
 """Of the commands that take a configuration; any other option there overrides a field of it."""
 
@@ -81,13 +81,18 @@ def _parser() -> argparse.ArgumentParser:
 
     preview = commands.add_parser(
         "preview",
-        help="a contact sheet of one clip: views, frames and labels",
-        description="Render one clip of a configuration and draw its views, frames and labels on one sheet. "
-        "Fields can be overridden as in generate.",
+        help="a contact sheet of one clip: views, frames and labels; or of many people",
+        description="Render one clip of a configuration and draw its views, frames and labels on one sheet; or, "
+        "with --grid, the first frame of random people. Fields can be overridden as in generate.",
     )
     _corpus_argument(preview)
-    preview.add_argument("--clip", type=int, default=0, metavar="I", help="clip index (default 0)")
-    preview.add_argument("--out", default="preview.png", metavar="FILE", help="PNG to write (default preview.png)")
+    shown = preview.add_mutually_exclusive_group()
+    shown.add_argument("--clip", type=int, default=0, metavar="I", help="clip index (default 0)")
+    shown.add_argument("--grid", type=int, metavar="N", help="show N random people instead of one clip")
+    preview.add_argument("--size", type=int, metavar="PX", help="width of a person in the grid (default 256)")
+    preview.add_argument(
+        "--out", default="preview.png", metavar="FILE", help="PNG or JPEG to write (default preview.png)"
+    )
     preview.set_defaults(run=_preview)
 
     heads = commands.add_parser("heads", help="list, build or import head models")
@@ -163,9 +168,16 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _preview(arguments: argparse.Namespace) -> None:
-    from datagen.preview import preview
+    from datagen.preview import preview, preview_people
 
-    print(preview(arguments.corpus, arguments.clip, arguments.out, overrides=arguments.overrides))
+    corpus, out, overrides = arguments.corpus, arguments.out, arguments.overrides
+    if arguments.grid is None:
+        if arguments.size is not None:
+            raise UserError("--size: is the width of a person in a grid; add --grid N, or leave it out")
+        print(preview(corpus, arguments.clip, out, overrides=overrides))
+    else:
+        size = 256 if arguments.size is None else arguments.size
+        print(preview_people(corpus, arguments.grid, out, size=size, overrides=overrides))
 
 
 def _heads_list(arguments: argparse.Namespace) -> None:

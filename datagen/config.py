@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
+from datagen.assets import IMAGES, AssetFolder, list_folder, without_paths
 from datagen.recordings import check_recordings, list_recordings
 from datagen.sections import (
     AppearanceSettings,
@@ -35,7 +36,7 @@ from datagen.settings import (
     validate,
     within,
 )
-from datagen.templates import RenderTemplate, load_template, template_path
+from datagen.templates import RenderTemplate, load_template, resolve_look, template_path
 from manifests.clip import HeadInfo
 from manifests.conventions import FORMAT_VERSION
 from manifests.errors import UserError
@@ -166,14 +167,20 @@ class CorpusConfig(Settings):
         if self.motion.recordings is not None:
             check_recordings(self.motion.recordings.path, self.motion.recordings.files, head)
 
+    @property
+    def folders(self) -> list[AssetFolder]:
+        """All folders of the user's files."""
+        albedo = self.appearance.albedo_folder
+        looks = [folder for _, entry in sorted(self.templates.items()) for folder in entry.look.folders]
+        return [*looks, *([albedo] if albedo else [])]
+
     def content_hash(self, head: HeadInfo) -> str:
         """SHA-256 (hex) of all that shapes a clip: this without ``clips``, and the head file's hash.
 
-        Two runs with equal hashes make the same clips, so one may continue the other's output.
+        Of users' folders the files count, by their hashes, and not where the folders lie. Two runs with equal hashes
+        make the same clips, so one may continue the other's output.
         """
-        content = self.model_dump(mode="json", exclude={"clips", "head"})
-        if self.motion.recordings is not None:
-            del content["motion"]["recordings"]["path"]
+        content = without_paths(self.model_dump(mode="json", exclude={"clips", "head"}))
         content["head"] = {"name": head.name, "sha256": head.sha256}
         content["format_version"] = FORMAT_VERSION
         return hashlib.sha256(_canonical(content).encode()).hexdigest()
@@ -201,7 +208,8 @@ def load_config(path_or_name: str | Path, overrides: Mapping[str, str] | None = 
     """A corpus configuration from a YAML file, or from a shipped one by name ("demo", "paper", "cluster").
 
     ``overrides`` maps dotted field paths to YAML text: {"clips": "100", "camera.yaw_deg": "[-30, 30]"}.
-    Templates given by path are looked for beside the file. Raises UserError, one line, about the first fault.
+    Templates and folders given by path are looked for beside the file; a folder that is an override, from where
+    the command runs. Raises UserError, one line, about the first fault.
     """
     overrides = overrides or {}
     path = _find(path_or_name)
@@ -211,6 +219,11 @@ def load_config(path_or_name: str | Path, overrides: Mapping[str, str] | None = 
     named = source_of(str(path), overrides)
     _list_recordings(raw, path.parent, named)
     raw["templates"] = _inline(raw.get("templates", {"studio_black": 1}), path.parent, named("templates"))
+    appearance = raw.get("appearance")
+    if isinstance(appearance, dict) and "albedo_folder" in appearance:
+        field = "appearance.albedo_folder"
+        base = Path.cwd() if field in overrides else path.parent
+        appearance["albedo_folder"] = list_folder(appearance["albedo_folder"], base, IMAGES, f"{named(field)}: {field}")
     return validate(CorpusConfig, raw, named)
 
 
@@ -252,6 +265,8 @@ def _inline(templates: Any, folder: Path, source: str) -> Any:
             where = template_path(short, folder, f"{source}: templates.{short}")
             short, look = where.stem, load_template(where)
             entry = {"weight": entry, "look": look.model_dump(mode="json")}
+        elif isinstance(entry.get("look"), dict):
+            entry = entry | {"look": resolve_look(entry["look"], folder, f"{source}: templates.{short}.look")}
         if short in inlined:
             raise UserError(f"{source}: templates.{name}: a second template named {short}; rename one file")
         inlined[short] = entry

@@ -5,6 +5,7 @@ This is all that a worker does. It needs nothing but the resolved configuration 
 
 from __future__ import annotations
 
+from datagen.assets import Assets
 from datagen.blender.renderer import ClipRenderer
 from datagen.config import CorpusConfig
 from datagen.encode import ClipEncoder
@@ -27,7 +28,8 @@ class Pipeline:
         self._head = load_head(self._config.head)
         self._config.check_head(self._head.info)
         self._surface = make_surface(self._head, self._config.render.subdivision)
-        self._renderer = ClipRenderer(RenderSettings(**self._config.render.model_dump()), threads)
+        settings = RenderSettings(**self._config.render.model_dump())
+        self._renderer = ClipRenderer(settings, threads, Assets(self._config.folders))
 
     def sample(self, index: int) -> Clip:
         """What clip `index` shows, before it is rendered."""

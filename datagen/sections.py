@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from datagen.assets import AssetFolder
 from datagen.settings import Settings, Span, Weights, span_within, within
 
 Weight = Annotated[float, within(0, 1_000_000)]
@@ -188,6 +189,9 @@ class AppearanceSettings(Settings):
     """Share of the identities with freckles; they are stronger on lighter skin."""
     moles: Annotated[tuple[int, int], span_within(0, 60)] = (0, 12)
     """How many moles a person has on face and neck."""
+    albedo_folder: AssetFolder | None = None
+    """A folder of your own skin textures (.png, .jpg) in the head's UV layout, one for each identity, instead of
+    painted skin; a path relative to this file."""
     masculine_hair: HairStyles = HairStyles(bald=0.1, buzz=0.3, short=0.5, bob=0.1)
     """Hair styles of the identities whose gender expression is 0.5 or more."""
     feminine_hair: HairStyles = HairStyles(bald=0.03, buzz=0.07, short=0.3, bob=0.6)

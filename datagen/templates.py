@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from datagen.settings import Rgb, Settings, Span, did_you_mean, read_yaml, span_within, validate, within
+from datagen.assets import HDRIS, IMAGES, AssetFolder, list_folder
+from datagen.settings import Rgb, Settings, Span, did_you_mean, read_yaml, show, span_within, validate, within
 from manifests.errors import UserError
 
 WorldMap = Literal[
@@ -19,7 +20,7 @@ WorldMap = Literal[
 
 
 class Light(Settings):
-    """A square area light that looks at the head's centre."""
+    """A square area light that looks at the head's centre, or a ring of such lights."""
 
     azimuth_deg: Annotated[Span, span_within(-180, 180)]
     """Direction about the vertical axis: 0 is in front of the face, positive to the subject's left."""
@@ -28,22 +29,47 @@ class Light(Settings):
     distance_m: Annotated[Span, span_within(0.3, 20)] = (1.0, 1.0)
     """Distance from the head's centre."""
     power_w: Annotated[Span, span_within(0, 100_000)]
-    """Radiant power, as Blender's area lights count it."""
+    """Radiant power, as Blender's area lights count it. The camera's exposure follows the light at the face, so
+    what shows is each light's power against the others'."""
     size_m: Annotated[Span, span_within(0.01, 10)] = (0.5, 0.5)
     """Edge length: small lights cast hard shadows."""
+    ring_m: Annotated[Span, span_within(0, 5)] = (0.0, 0.0)
+    """Diameter of a ring of lights that share the power; 0 is one light."""
     temperature_k: Annotated[Span, span_within(1700, 25_000)] = (6500.0, 6500.0)
     """Colour temperature: 3000 is warm, 6500 neutral, 10000 cold."""
+    gels: tuple[Rgb, ...] = ()
+    """Colour filters to choose from with equal chance, linear Rec.709; empty means none."""
+
+
+class Sky(Settings):
+    """A clear sky with its sun, over plain ground."""
+
+    sun_elevation_deg: Annotated[Span, span_within(3, 90)] = (15.0, 60.0)
+    """Height of the sun above the horizon."""
+    sun_azimuth_deg: Annotated[Span, span_within(-180, 180)] = (-180.0, 180.0)
+    """Direction of the sun; 0 is in front of the face, positive to the subject's left."""
+    sun_size_deg: Annotated[Span, span_within(0.5, 40)] = (0.5, 6.0)
+    """Apparent diameter: half a degree in clear air, more behind thin cloud. It softens the shadows."""
+    turbidity: Annotated[Span, span_within(2, 8)] = (2.5, 5.0)
+    """Haze: 2 is very clear air, 8 is hazy."""
+    ground: Rgb = (0.16, 0.15, 0.12)
+    """Reflectance of the ground, linear Rec.709."""
 
 
 class World(Settings):
     """The light that comes from everywhere."""
 
     maps: tuple[WorldMap, ...] = ()
-    """World maps to choose from with equal chance; empty means a plain colour."""
+    """World maps to choose from with equal chance."""
+    folder: AssetFolder | None = None
+    """A folder of your own equirectangular maps (.exr, .hdr), a path relative to this file; chosen from along
+    with the maps."""
+    sky: Sky | None = None
+    """A sky instead of maps."""
     colour: Rgb = (1.0, 1.0, 1.0)
-    """The plain colour where no map is chosen, linear Rec.709."""
+    """The plain colour where there is neither map nor sky, linear Rec.709."""
     strength: Annotated[Span, span_within(0, 100)] = (0.5, 0.5)
-    """Factor on the map's or the colour's radiance."""
+    """Factor on the map's, the sky's or the colour's radiance."""
     rotation_deg: Annotated[Span, span_within(-360, 360)] = (-180.0, 180.0)
     """Turn of the map about the vertical axis."""
 
@@ -56,24 +82,41 @@ class RenderTemplate(Settings):
     mirror_share: Annotated[float, within(0, 1)] = 0.0
     """Share of the clips in which the lights are mirrored left to right."""
     world: World = World()
-    background: Literal["black", "colour", "world"] = "black"
-    """What stands behind the person: black, one of background_colours, or the blurred world map."""
+    background: Literal["black", "colour", "world", "image"] = "black"
+    """What stands behind the person: black, one of background_colours, the blurred world, or one of your images."""
     background_colours: tuple[Rgb, ...] = ()
-    """Colours to choose from with equal chance if background is colour; linear Rec.709."""
-    exposure_ev: Annotated[Span, span_within(-10, 10)] = (0.0, 0.0)
-    """Exposure of the picture in stops."""
+    """Colours to choose from with equal chance if background is colour; linear Rec.709, as a correctly exposed
+    picture shows them."""
+    background_folder: AssetFolder | None = None
+    """A folder of your own images (.png, .jpg), a path relative to this file, if background is image. One is chosen
+    for each clip and fills the frame."""
+    background_blur: Annotated[Span, span_within(0, 0.2)] = (0.004, 0.012)
+    """Blur of the image: standard deviation as a share of the picture's height."""
+    exposure_ev: Annotated[Span, span_within(-4, 4)] = (0.0, 0.0)
+    """Exposure in stops above what a light meter at the face says. The meter does not see the skin: dark skin
+    stays dark, light skin light."""
     view_transform: Literal["AgX", "Standard"] = "AgX"
     """From scene light to display: AgX rolls highlights off, Standard is plain sRGB."""
 
     @model_validator(mode="after")
     def _whole(self) -> RenderTemplate:
+        world = self.world
+        if world.sky and (world.maps or world.folder):
+            raise ValueError("world.sky stands instead of maps: leave out world.maps and world.folder, or the sky")
         if self.background == "colour" and not self.background_colours:
             raise ValueError("background: colour needs background_colours, a list of [red, green, blue]")
-        if self.background == "world" and not self.world.maps:
-            raise ValueError("background: world needs world.maps, such as [studio.exr]")
-        if not self.lights and self.world.strength[1] == 0:
+        if self.background == "world" and not (world.maps or world.folder or world.sky):
+            raise ValueError("background: world needs world.maps, such as [studio.exr], world.folder or world.sky")
+        if self.background == "image" and not self.background_folder:
+            raise ValueError("background: image needs background_folder, a folder of .png and .jpg files")
+        if not self.lights and world.strength[1] == 0:
             raise ValueError("there is no light: add lights, or a world.strength above 0")
         return self
+
+    @property
+    def folders(self) -> list[AssetFolder]:
+        """Those of the user's files."""
+        return [folder for folder in (self.world.folder, self.background_folder) if folder]
 
 
 def shipped_templates() -> list[str]:
@@ -97,5 +140,58 @@ def template_path(name: str, folder: Path, source: str) -> Path:
 
 
 def load_template(path: Path) -> RenderTemplate:
-    """A template from its file. Raises UserError about the first fault in it."""
-    return validate(RenderTemplate, read_yaml(path), str(path))
+    """A template from its file. Raises UserError about the first fault in it, in a parent, or in a user's folder."""
+    look = resolve_look(read_yaml(path), path.parent, str(path), (path.resolve(),))
+    return validate(RenderTemplate, look, str(path))
+
+
+def resolve_look(raw: dict[str, Any], folder: Path, source: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A template as its file has it, merged into the one it inherits from, and with users' folders listed.
+
+    Sections merge field by field, so lights do by name; lists and values replace the parent's, and null takes
+    a light or a field away. ``seen`` are the files on the way here. Raises UserError, which begins with ``source``.
+    """
+    look = _inherited(raw, folder, source, seen)
+    world = look.get("world")
+    if isinstance(world, dict) and "folder" in world:
+        look["world"] = world | {"folder": list_folder(world["folder"], folder, HDRIS, f"{source}: world.folder")}
+    if "background_folder" in look:
+        listed = list_folder(look["background_folder"], folder, IMAGES, f"{source}: background_folder")
+        look["background_folder"] = listed
+    return look
+
+
+def _inherited(raw: dict[str, Any], folder: Path, source: str, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The merged fields; paths of folders are made absolute, for each is seen from its own file."""
+    own = {key: value for key, value in raw.items() if key != "inherits"}
+    world = own.get("world")
+    if isinstance(world, dict) and isinstance(world.get("folder"), str):
+        own["world"] = world | {"folder": str(folder.absolute() / world["folder"])}
+    if isinstance(own.get("background_folder"), str):
+        own["background_folder"] = str(folder.absolute() / own["background_folder"])
+    if "inherits" not in raw:
+        return own
+    name = raw["inherits"]
+    if not isinstance(name, str):
+        raise UserError(f"{source}: inherits = {show(name)}: must be the name or path of one template")
+    path = template_path(name, folder, f"{source}: inherits = {show(name)}")
+    if path.resolve() in seen:
+        names = " -> ".join(step.name for step in (*seen, path))
+        raise UserError(f"{source}: inherits = {show(name)}: goes round in a circle ({names}); break it")
+    parent = _inherited(read_yaml(path), path.parent, str(path), (*seen, path.resolve()))
+    return _merged(parent, own, source, "")
+
+
+def _merged(parent: dict[str, Any], own: dict[str, Any], source: str, where: str) -> dict[str, Any]:
+    merged = dict(parent)
+    for key, value in own.items():
+        if value is None:
+            if where == "lights." and key not in parent:
+                near = did_you_mean(str(key), map(str, parent), "its lights")
+                raise UserError(f"{source}: {where}{key} = null: the parent has no such light; {near}")
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(parent.get(key), dict):
+            merged[key] = _merged(parent[key], value, source, f"{where}{key}.")
+        else:
+            merged[key] = value
+    return merged

@@ -119,6 +119,9 @@ class Appearance:
     """0 (none) to 1 (covered)."""
     moles: int
     """How many there are on face and neck."""
+    albedo: str
+    """File name of a user's skin texture; empty for painted skin."""
+    albedo_sha256: str
     iris_colour: tuple[float, float, float]
     hair_style: str
     """A field of ``datagen.sections.HairStyles``."""
@@ -157,21 +160,42 @@ class AreaLight:
 
 
 @dataclass(frozen=True)
+class Sky:
+    """A clear sky with its sun, over plain ground. Directions as those of lights in a template."""
+
+    sun_elevation_deg: float
+    sun_azimuth_deg: float
+    sun_size_deg: float
+    turbidity: float
+    ground: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Scene:
     """Light and background of one clip."""
 
     lights: tuple[AreaLight, ...]
     world_map: str
-    """File name of a world map shipped with Blender (``studio.exr`` ...), or empty for a plain colour."""
+    """File name of a world map, shipped with Blender (``studio.exr`` ...) or the user's; empty for none."""
     world_colour: tuple[float, float, float]
     world_strength: float
     world_rotation_deg: float
     background: str
-    """``black``, ``colour`` or ``world`` (the blurred world map)."""
+    """``black``, ``colour``, ``world`` (the blurred world) or ``image`` (a user's)."""
     background_colour: tuple[float, float, float]
     exposure_ev: float
+    """Stops above what the light meter says (``datagen.blender.meter``), which follows from the fields here."""
     view_transform: str
     """``AgX`` or ``Standard``."""
+    world_map_sha256: str = ""
+    """Of a user's map; empty for one of Blender's."""
+    sky: Sky | None = None
+    """Stands in for map and colour."""
+    background_image: str = ""
+    """File name of the user's image behind the person."""
+    background_image_sha256: str = ""
+    background_blur: float = 0.0
+    """Standard deviation of the image's blur, as a share of the picture's height."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from manifests.manifest import iter_manifest
 from manifests.reader import CorpusReader, Source
 from manifests.table import OK
 
-Kind = Literal["head", "world map", "software"]
+Kind = Literal["head", "world map", "user's files", "software"]
 
 MOST_HEADS: Final = 100
 """A corpus has one head; a stranger's may claim more."""
@@ -64,17 +64,19 @@ def assets(reader: CorpusReader) -> list[Asset]:
     Raises UserError if a manifest cannot be read.
     """
     found = [asset for source in reader.sources for asset in (*_heads(source), *corpus_assets(source.corpus))]
-    order: list[Kind] = ["head", "world map", "software"]
+    order: list[Kind] = ["head", "world map", "user's files", "software"]
     return sorted(dict.fromkeys(found), key=lambda asset: (order.index(asset.kind), asset.name, asset.version))
 
 
 def corpus_assets(corpus: Corpus) -> Iterator[Asset]:
-    """World maps and software of a corpus, which its corpus.json names."""
+    """World maps, users' folders and software of a corpus, which its corpus.json names."""
     for name in sorted(_world_maps(corpus.config)):
         if name in _WORLD_MAPS:
             yield Asset("world map", name, "", "CC0-1.0", "by Greg Zaal (Poly Haven), shipped with Blender")
         else:
             yield Asset("world map", name, "", "unknown", "")
+    for name in _user_folders(corpus.config):
+        yield Asset("user's files", name, "", "user-supplied", "their owner's licence applies: see it before any use")
     for name, version in corpus.software.items():
         licence, note = _SOFTWARE.get(str(name), ("unknown", ""))
         yield Asset("software", str(name), str(version), licence, note)
@@ -120,3 +122,23 @@ def _world_maps(config: dict[str, Any]) -> set[str]:
         except (KeyError, TypeError):
             continue
     return names
+
+
+def _user_folders(config: dict[str, Any]) -> Iterator[str]:
+    """What each folder of a user's own files is for, and how many it holds."""
+    templates = config.get("templates")
+    looks = (
+        [(f"template {name}", entry) for name, entry in sorted(templates.items())]
+        if isinstance(templates, dict)
+        else []
+    )
+    places = [
+        *((f"{title}: world maps", entry, ("look", "world", "folder")) for title, entry in looks),
+        *((f"{title}: backgrounds", entry, ("look", "background_folder")) for title, entry in looks),
+        ("skin textures", config, ("appearance", "albedo_folder")),
+    ]
+    for title, content, path in places:
+        for key in (*path, "files"):
+            content = content.get(key) if isinstance(content, dict) else None
+        if isinstance(content, dict) and content:
+            yield f"{title[:100]}, {len(content)} {'file' if len(content) == 1 else 'files'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,37 @@ class Row:
 
     caption: str
     pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with lines of text beneath it."""
+
+    picture: Picture
+    lines: tuple[str, ...]
+
+
+def gallery(tiles: Sequence[Tile], size: int) -> Image.Image:
+    """Tiles in a grid wider than tall, each picture `size` pixels wide."""
+    small = [Image.fromarray(tile.picture) for tile in tiles]
+    small = [
+        image.resize((size, round(image.height * size / image.width)), Image.Resampling.LANCZOS) for image in small
+    ]
+    edge = math.sqrt(len(tiles))
+    columns = min(range(math.ceil(edge), math.ceil(2 * edge) + 1), key=lambda wide: -len(tiles) % wide)  # fewest gaps
+    font = ImageFont.load_default(size=max(8, min(11, size // 16)))
+    line_height = max(10, min(14, size // 13))
+    wide = size + MARGIN
+    high = max(image.height for image in small) + line_height * max(len(tile.lines) for tile in tiles) + 2 * MARGIN
+    page = Image.new("RGB", (MARGIN + columns * wide, MARGIN + -(-len(tiles) // columns) * high), PAPER)
+    for k, (tile, image) in enumerate(zip(tiles, small, strict=True)):
+        cell = Image.new("RGB", (size, high), PAPER)  # so that a long line is cut at its own picture
+        cell.paste(image)
+        pen = ImageDraw.Draw(cell)
+        for row, line in enumerate(tile.lines):
+            pen.text((0, image.height + 2 + row * line_height), line, fill=INK, font=font)
+        page.paste(cell, (MARGIN + k % columns * wide, MARGIN + k // columns * high))
+    return page
 
 
 def sheet(rows: Sequence[Row]) -> Image.Image:

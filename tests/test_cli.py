@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import factorportrait
 from tests.conftest import CONFIG, Generated, data_hashes, finish, start_generate
@@ -39,6 +41,10 @@ GENERATE = ["generate", str(CONFIG), "--out", "{tmp}/out"]
         (["status", "{tmp}/none"], ["{tmp}/none", "no corpus"]),
         (["preview", str(CONFIG), "--clip", "4", "--out", "{tmp}/x.png"], ["--clip 4", "0 to 3"]),
         (["preview", str(CONFIG), "--out", "{tmp}/x.txt"], ["x.txt", "PNG"]),
+        (["preview", str(CONFIG), "--grid", "9", "--out", "{tmp}/x.png"], ["--grid 9", "between 1 and"]),
+        (["preview", str(CONFIG), "--grid", "1", "--size", "9", "--out", "{tmp}/x.png"], ["--size 9", "16"]),
+        (["preview", str(CONFIG), "--size", "64", "--out", "{tmp}/x.png"], ["--size", "--grid"]),
+        (["preview", str(CONFIG), "--grid", "1", "--clip", "1"], ["--clip", "--grid"]),
         (["generate", "x" * 300 + ".yaml", "--out", "{tmp}/out"], ["xxx", "too long"]),
         (["heads", "build", "flame2020"], ["flame2020"]),
         (["heads", "import", "{tmp}/file", "--name", "A/b", "--licence", "x"], ["A/b"]),
@@ -110,6 +116,21 @@ def test_preview_draws_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert factorportrait.main(words) == 0
     assert str(file) in capsys.readouterr().out
     assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_preview_draws_different_people_in_a_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheets = []
+    for name in ("a.png", "b.png"):
+        words = ["preview", str(CONFIG), "--grid", "2", "--size", "64", "--out", str(tmp_path / name)]
+        assert factorportrait.main(words) == 0
+        captured = capsys.readouterr()
+        assert str(tmp_path / name) in captured.out
+        assert captured.err == ""  # no bar where there is no terminal
+        sheets.append(np.asarray(Image.open(tmp_path / name)).astype(int))
+    assert np.array_equal(*sheets)
+    first, second = sheets[0][4:68, 4:68], sheets[0][4:68, 72:136]
+    assert np.abs(first - second).mean() > 3
+    assert sheets[0][70:, 4:68].max() > 150  # the labels
 
 
 def test_help_needs_no_heavy_package() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.assets import Assets
 from datagen.blender.display import Display, to_bytes
 from datagen.blender.film import Exposure
 from datagen.blender.studio import Studio
@@ -38,29 +39,30 @@ class RenderedFrame:
 class ClipRenderer:
     """A worker's renderer: one for many clips. The same clip gives the same bytes whatever came before."""
 
-    def __init__(self, settings: RenderSettings, threads: int = 1) -> None:
-        """Raises UserError when Blender, or the device asked for, is not there."""
-        self.studio = Studio(settings, threads)
+    def __init__(self, settings: RenderSettings, threads: int = 1, assets: Assets | None = None) -> None:
+        """``assets`` finds the user's files that clips name. Raises UserError when Blender, or the device asked for,
+        is not there."""
+        self.studio = Studio(settings, threads, assets)
         self.path_tracing_s = 0.0
         """Cycles' own count over all frames so far, denoising included."""
 
     def frames(self, clip: Clip, posed: PosedClip) -> Iterator[RenderedFrame]:
         """All views of frame 0, then of frame 1 and so on.
 
-        Raises UserError when the clip's world map does not exist.
+        Raises UserError when the clip's world map, or a user's file, does not exist.
         """
         studio, scene, cameras = self.studio, clip.spec.scene, clip.cameras
         config = studio.data_files / "colormanagement" / "config.ocio"
-        display = Display(config, scene.view_transform, scene.exposure_ev)
-        studio.open(clip, posed)
+        world = studio.open(clip, posed)
         try:
+            display = Display(config, scene.view_transform, scene.exposure_ev + float(np.log2(world.gain)))
             for frame in range(len(posed.vertices)):
                 studio.pose(frame)
                 for view in range(len(cameras.intrinsics)):
                     camera = cameras.intrinsics[view, frame], cameras.world_to_camera[view, frame]
                     exposure = studio.shoot(*camera, noise_seed(clip.spec, frame, view))
                     self.path_tracing_s += exposure.path_tracing_s
-                    background = background_colour(scene, studio.world_maps, *camera, cameras.width, cameras.height)
+                    background = background_colour(world, *camera, cameras.width, cameras.height)
                     yield _develop(exposure, display, background, frame, view)
         finally:
             studio.clear()

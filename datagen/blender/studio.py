@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.assets import Assets
 from datagen.blender.axes import look_along, place_camera
 from datagen.blender.device import apply_settings
 from datagen.blender.figure import Figure
 from datagen.blender.film import Exposure, Film
 from datagen.blender.libraries import load_bpy
-from datagen.blender.world import light_world
+from datagen.blender.world import World, light_world, open_world
 from datagen.geometry.posed import PosedClip
 from manifests.clip import AreaLight, Clip, RenderSettings
 from manifests.conventions import WORN_CLASSES
@@ -30,9 +31,10 @@ LAYER = "ViewLayer"
 class Studio:
     """Owns one scene for the life of a worker. ``open`` a clip, ``pose`` and ``shoot``, then ``clear``."""
 
-    def __init__(self, settings: RenderSettings, threads: int = 1) -> None:
+    def __init__(self, settings: RenderSettings, threads: int = 1, assets: Assets | None = None) -> None:
         """Raises UserError when Blender, or the device asked for, is not there."""
         self.bpy = load_bpy(threads)
+        self.assets = assets or Assets()
         self.film = Film()
         self.scene = self.bpy.data.scenes.new("studio")
         self._figure: Figure | None = None
@@ -67,18 +69,21 @@ class Studio:
     def world_maps(self) -> Path:
         return self.data_files / "studiolights" / "world"
 
-    def open(self, clip: Clip, posed: PosedClip) -> None:
-        """Bring in the clip's person, lights and world. Raises UserError for an unknown world map."""
+    def open(self, clip: Clip, posed: PosedClip) -> World:
+        """Bring in the clip's person, lights and world. Raises UserError for a world map or a user's file that is
+        not there."""
         self.clear()
         spec = clip.spec
         self.scene.render.resolution_x, self.scene.render.resolution_y = (
             clip.cameras.width,
             clip.cameras.height,
         )
-        light_world(self.bpy, self.scene.world, spec.scene, self.world_maps)
+        world = open_world(self.bpy, spec.scene, self.world_maps, self.assets)
         self._blocks = [block for light in spec.scene.lights for block in self._light(light, spec.head.head_centre)]
+        self._blocks += light_world(self.bpy, self.scene, world, np.asarray(spec.head.head_centre))
         thickness = strand_thickness(clip)
         self._figure = Figure(self.bpy, self.scene.collection, posed, spec.appearance, thickness)
+        return world
 
     def pose(self, frame: int) -> None:
         """Show the person in one frame of the open clip."""
@@ -109,6 +114,7 @@ class Studio:
         lamp.energy = light.power_w
         lamp.color = light.colour
         thing = self.bpy.data.objects.new("light", lamp)
+        thing.visible_camera = False
         self.scene.collection.objects.link(thing)
         look_along(thing, np.asarray(centre) + light.position, np.asarray(centre))
         return [thing, lamp]

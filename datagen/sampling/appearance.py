@@ -87,6 +87,7 @@ def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, i
     hair = _mixed(HAIR, melanin, stream("hair_colour"), units("hair_tint", 2))
     grey = (traits.age_years - span("grey_onset", settings.grey_onset_years)) / GREYING_YEARS
     hair = _blend(hair, GREY_HAIR, min(max(grey, 0.0), 1.0))
+    albedo, albedo_sha256 = settings.albedo_folder.choose(stream("albedo")) if settings.albedo_folder else ("", "")
     facial_hair = choose(settings.facial_hair.items(), stream("facial_hair")) if masculine else "none"
     return Appearance(
         melanin=melanin,
@@ -94,6 +95,8 @@ def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, i
         roughness=span("roughness", settings.roughness),
         freckles=_freckles(settings.freckled_share, melanin, units("freckles", 2)),
         moles=int(settings.moles[0] + (settings.moles[1] - settings.moles[0] + 1) * stream("moles") ** 2),
+        albedo=albedo,
+        albedo_sha256=albedo_sha256,
         iris_colour=_mixed(IRISES, melanin, stream("iris_colour"), units("iris_tint", 2)),
         hair_style=hair_style,
         hair_colour=hair,

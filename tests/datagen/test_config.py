@@ -171,7 +171,7 @@ FAULTS = {
     "templates: {studio_blak: 1}": ["templates.studio_blak", "did you mean studio_black?"],
     "templates: {none.yaml: 1}": [
         "templates.none.yaml",
-        "shipped templates: outdoor, quick, studio_black, window",
+        "shipped templates: film, night, open_sky, outdoor, quick, ring_light, studio, studio_black, window",
     ],
     "templates: {quick: -1}": ["templates.quick", "-1", "between 0 and"],
     "templates: {quick: 0}": ["templates = ", "at least one weight above 0"],
@@ -257,7 +257,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     ("text", "parts"),
     [
         ("lihgts: {}", ["lihgts", "did you mean lights?"]),
-        ("background: white", ['background = "white"', "black, colour or world"]),
+        ("background: white", ['background = "white"', "black, colour, world or image"]),
         ("background: colour", ["background_colours"]),
         ("background: world", ["world.maps"]),
         ("world: {strength: [0, 0]}", ["no light"]),

@@ -11,7 +11,7 @@ import yaml
 from manifests import card as module
 from manifests.card import card, notice
 from manifests.corpus import Corpus, write_corpus
-from manifests.licences import Asset, assets
+from manifests.licences import Asset, assets, corpus_assets
 from manifests.manifest import write_part
 from manifests.reader import CorpusReader
 from manifests.storage import Storage
@@ -156,6 +156,18 @@ def test_assets_are_what_the_corpus_says(tmp_path: Path) -> None:
     ]
     assert all(isinstance(asset, Asset) for asset in found)
     assert f"head open {'0' * 64}\n    CC0 (" in notice(reader)
+
+
+def test_users_folders_are_told_without_their_paths() -> None:
+    folder = {"path": "/home/somebody/pictures", "files": {"a.png": "0" * 64, "b.png": "1" * 64}}
+    look = {"world": {"maps": [], "folder": folder}, "background_folder": {"path": "x", "files": {"a.png": "0" * 64}}}
+    config = {"templates": {"mine": {"look": look}, "odd": 3}, "appearance": {"albedo_folder": folder}}
+    found = [(asset.kind, asset.name, asset.licence) for asset in corpus_assets(Corpus(1, "toy", 4, 4, "0", config))]
+    assert found == [
+        ("user's files", "template mine: world maps, 2 files", "user-supplied"),
+        ("user's files", "template mine: backgrounds, 1 file", "user-supplied"),
+        ("user's files", "skin textures, 2 files", "user-supplied"),
+    ]
 
 
 def test_a_head_whose_clip_says_otherwise_has_no_known_licence(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import OpenEXR
 import pytest
 from PIL import Image
 
+from datagen.assets import Assets
 from datagen.blender.display import Display
 from datagen.blender.renderer import ClipRenderer
-from datagen.blender.world import background_colour, light_world, sample_map
+from datagen.blender.world import background_colour, light_world, open_world, sample_map
 from datagen.geometry.cameras import pixel_rays
 from tests.datagen.blender.people import SCENE
 from tests.datagen.geometry.scenes import cameras_around
@@ -51,7 +52,8 @@ def test_world_is_sampled_as_blender_sees_it(renderer: ClipRenderer) -> None:
     studio = renderer.studio
     size = 128
     look = dataclasses.replace(SCENE, world_map="forest.exr", world_rotation_deg=50.0, world_strength=0.7)
-    light_world(studio.bpy, studio.scene.world, look, studio.world_maps)
+    world = open_world(studio.bpy, dataclasses.replace(look, background="world"), studio.world_maps, Assets())
+    light_world(studio.bpy, studio.scene, world, np.zeros(3))
     studio.scene.render.film_transparent = False
     studio.scene.render.resolution_x = studio.scene.render.resolution_y = size
     with OpenEXR.File(str(studio.world_maps / "forest.exr")) as file:
@@ -63,9 +65,7 @@ def test_world_is_sampled_as_blender_sees_it(renderer: ClipRenderer) -> None:
             shape = np.corrcoef(np.log(theirs + 0.01).ravel(), np.log(ours + 0.01).ravel())[0, 1]
             assert shape > 0.97
             assert abs(np.median(theirs / ours) - 1) < 0.05
-            blurred = background_colour(
-                dataclasses.replace(look, background="world"), studio.world_maps, *camera, size, size
-            )
+            blurred = background_colour(world, *camera, size, size)
             assert blurred.shape == (size, size, 3)
             assert np.abs(np.diff(blurred, axis=1)).mean() < np.abs(np.diff(ours, axis=1)).mean()
     finally:

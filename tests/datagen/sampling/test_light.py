@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datagen.sampling.light import black_body, sample_scene
+from datagen.sampling.light import RING, black_body, sample_scene
 from datagen.templates import Light, RenderTemplate, World, load_template, shipped_templates, template_path
 
 
@@ -24,12 +24,21 @@ def test_scenes_stay_in_their_template(name: str) -> None:
     template = load_template(template_path(name, Path("."), "test"))
     for index in range(50):
         scene = sample_scene(template, 1, index)
-        assert len(scene.lights) == len(template.lights)
-        for light, (_, ranges) in zip(scene.lights, sorted(template.lights.items()), strict=True):
-            distance = np.linalg.norm(light.position)
+        rings = [RING if ranges.ring_m[1] else 1 for _, ranges in sorted(template.lights.items())]
+        assert len(scene.lights) == sum(rings)
+        starts = np.cumsum(rings) - rings
+        for start, count, (_, ranges) in zip(starts, rings, sorted(template.lights.items()), strict=True):
+            lamps = scene.lights[start : start + count]
+            position = np.mean([lamp.position for lamp in lamps], axis=0)
+            distance = np.linalg.norm(position)
             assert ranges.distance_m[0] - 1e-9 <= distance <= ranges.distance_m[1] + 1e-9
-            assert ranges.power_w[0] <= light.power_w <= ranges.power_w[1]
-            elevation = np.degrees(np.arcsin(light.position[1] / distance))
+            assert ranges.power_w[0] <= sum(lamp.power_w for lamp in lamps) * (1 + 1e-9)
+            assert sum(lamp.power_w for lamp in lamps) <= ranges.power_w[1] * (1 + 1e-9)
+            assert max(lamp.size_m for lamp in lamps) <= ranges.size_m[1]
+            radii = [np.linalg.norm(np.subtract(lamp.position, position)) for lamp in lamps]
+            assert np.allclose(radii, radii[0], atol=1e-9)
+            assert ranges.ring_m[0] - 1e-9 <= 2 * radii[0] <= ranges.ring_m[1] + 1e-9
+            elevation = np.degrees(np.arcsin(position[1] / distance))
             assert ranges.elevation_deg[0] - 1e-6 <= elevation <= ranges.elevation_deg[1] + 1e-6
         assert scene.world_map in template.world.maps or (scene.world_map == "" and not template.world.maps)
         assert scene.background == template.background
