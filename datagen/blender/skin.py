@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datagen.blender.nodes import Graph
+from datagen.blender.pigment import mean_colour
 from manifests.clip import Appearance
 
 REST, COLOUR, ROUGHNESS, FIELDS = "rest", "colour", "roughness", "fields"
@@ -71,7 +72,7 @@ def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any,
     streaks = graph.add("TexNoise", along.outputs[0], named={"Scale": 1.0, "Detail": 2.0}).outputs[0]
     frayed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", streaks, 0.5), 0.008, brow_distance)
     brow = graph.math("MULTIPLY", graph.ramp(frayed, -0.0024, 0.0014), 0.9)
-    dark = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)
+    dark = tuple(0.75 * c + 0.002 for c in mean_colour(appearance))
     colour = graph.mix(brow, plain, dark)
     return graph.mix(lashes, colour, (0.012, 0.008, 0.006))
 
