@@ -31,26 +31,25 @@ class Comb(Protocol):
 
 def make_comb(kind: str, appearance: Appearance, scalp: Scalp, rng: np.random.Generator) -> Comb:
     """The comb of a style's ``comb``."""
-    combs: dict[str, type[Crop | Parted | Loose | Tied]] = {
-        "crop": Crop,
-        "parted": Parted,
-        "loose": Loose,
-        "tied": Tied,
-    }
-    return combs[kind](appearance, scalp, rng)
+    return _COMBS[kind](appearance, scalp, rng)
 
 
 class _Uncut:
-    """Combs share how hair strays from them."""
+    """What combs share."""
 
     def __init__(self, appearance: Appearance, scalp: Scalp, rng: np.random.Generator) -> None:
-        self.style, self.full_length = appearance.hair_style, appearance.hair_length_m
         self.scalp, self.seed = scalp, appearance.seed
+        self.full_length = appearance.hair_length_m
         self.sweep = rng.uniform(-1.0, 1.0)
         self.whorl = 1.0
+        """How strongly hair turns about the crown."""
 
     def hem(self, roots: Array, rng: np.random.Generator) -> Array:
         return np.full(len(roots), -np.inf)
+
+    def rise(self, points: Array) -> Array:
+        """0 at the eyes' height to 1 at the top [N]."""
+        return np.asarray((points[:, 1] - self.scalp.eye_height) / (self.scalp.top - self.scalp.eye_height))
 
     def stray(self, flow: Array, points: Array, amount: float) -> Array:
         wander = np.stack([fractal_noise(points, 0.03, 2, self.seed + 41 + k) for k in range(3)], axis=1)
@@ -82,86 +81,127 @@ class Crop(_Uncut):
     def length(self, roots: Array, rng: np.random.Generator) -> Array:
         """Sides and nape are shorter than the top."""
         vary = rng.uniform(0.85, 1.1, len(roots))
-        if self.style == "buzz":
-            return np.asarray(self.full_length * vary)
-        height = (roots[:, 1] - self.scalp.eye_height) / (self.scalp.top - self.scalp.eye_height)
-        return np.asarray(self.full_length * vary * (0.22 + 0.78 * smoothstep(0.05, 0.75, height)))
+        return np.asarray(self.full_length * vary * (0.22 + 0.78 * smoothstep(0.05, 0.75, self.rise(roots))))
 
 
-class Parted(_Uncut):
-    """Hair that falls to both sides of a parting, and from the crown to the back."""
+class Clipped(Crop):
+    """A crop of one length all over."""
+
+    def length(self, roots: Array, rng: np.random.Generator) -> Array:
+        return np.asarray(self.full_length * rng.uniform(0.85, 1.1, len(roots)))
+
+
+class _Parted(_Uncut):
+    """Hair that is combed to both sides of a parting, and from the crown to the back."""
+
+    parting_at: tuple[float, float]
+    """How far from the middle, as a share of half the scalp's width."""
+    crown: float
+    """How far from the middle to the back the parting ends."""
+    falls: float
+    """How strongly the hair behind the crown points down."""
 
     def __init__(self, appearance: Appearance, scalp: Scalp, rng: np.random.Generator) -> None:
         super().__init__(appearance, scalp, rng)
-        self._short = self.style == "side_part"
-        low, high = {"side_part": (0.42, 0.55), "bob": (0.1, 0.45)}.get(self.style, (0.0, 0.25))
-        self._side = rng.choice([-1.0, 1.0])
-        self.whorl = 1.0 if self._short else 0.0  # the weight of long hair straightens it
-        self._parting = self._side * rng.uniform(low, high) * scalp.half_width
+        self.side = rng.choice([-1.0, 1.0])
+        self.parting = self.side * rng.uniform(*self.parting_at) * scalp.half_width
+
+    def aside(self, points: Array) -> Array:
+        """-1 and 1 [N] on the two sides of the parting."""
+        parting = self.parting + 0.004 * value_noise(points, 0.006, self.seed)
+        return np.asarray(np.tanh((points[:, 0] - parting) / 0.003))
+
+    def combed(self, flow: Array, points: Array) -> Array:
+        """Directions on both sides of the parting, joined with those behind the crown and below."""
+        y, z = (points - self.scalp.centre).T[1:]
+        back = self.scalp.back
+        ahead = smoothstep((self.crown - 0.25) * back, (self.crown - 0.6) * back, z)[:, None]
+        flow = ahead * flow + (1 - ahead) * (self.from_crown(points, self.crown) + self.falls * DOWN)
+        high = smoothstep(-0.02, 0.04, y)[:, None]
+        return self.stray(high * flow + (1 - high) * (flow * [0.25, 1.0, 0.5] + DOWN), points, 0.2)
+
+
+class Aside(_Parted):
+    """Short hair combed over from a parting at the side."""
+
+    parting_at, crown, falls = (0.42, 0.55), 0.7, 0.8
 
     def direction(self, points: Array, roots: Array) -> Array:
         y, z = (points - self.scalp.centre).T[1:]
-        parting = self._parting + 0.004 * value_noise(points, 0.006, self.seed)
-        side = np.tanh((points[:, 0] - parting) / 0.003)
-        front = smoothstep(0.03, 0.07, z)
-        if self._short:
-            sides = smoothstep(0.045, 0.02, y)
-            flow = np.stack([side * (1 - 0.4 * sides), 0.35 * front - 0.75 * sides, -0.35 - 0.25 * sides], axis=1)
-        else:
-            flow = np.stack([side * (1 - 0.3 * front), 0.35 * front - 0.3, -0.3 - 0.6 * front], axis=1)
-        crown = 0.7 if self._short else 0.3
-        ahead = smoothstep((crown - 0.25) * self.scalp.back, (crown - 0.6) * self.scalp.back, z)[:, None]
-        behind = self.from_crown(points, crown) + (0.8 if self._short else 0.4) * DOWN
-        flow = ahead * flow + (1 - ahead) * behind
-        high = smoothstep(-0.02, 0.04, y)[:, None]
-        flow = self.stray(high * flow + (1 - high) * (flow * [0.25, 1.0, 0.5] + DOWN), points, 0.2)
-        if self._short:
-            return flow
+        front, sides = smoothstep(0.03, 0.07, z), smoothstep(0.045, 0.02, y)
+        across = self.aside(points) * (1 - 0.4 * sides)
+        return self.combed(np.stack([across, 0.35 * front - 0.75 * sides, -0.35 - 0.25 * sides], axis=1), points)
+
+    def length(self, roots: Array, rng: np.random.Generator) -> Array:
+        """Longer on the side that is combed over the head, shorter towards ears and nape."""
+        heavy = np.where((roots[:, 0] - self.parting) * self.side < 0, 1.15, 0.8)
+        taper = 0.28 + 0.72 * smoothstep(0.15, 0.75, self.rise(roots))
+        return np.asarray(1.25 * self.full_length * heavy * taper * rng.uniform(0.88, 1.08, len(roots)))
+
+
+class Falling(_Parted):
+    """Hair that falls from a parting to the chin or to the shoulders."""
+
+    parting_at, crown, falls = (0.0, 0.25), 0.3, 0.4
+
+    def __init__(self, appearance: Appearance, scalp: Scalp, rng: np.random.Generator) -> None:
+        super().__init__(appearance, scalp, rng)
+        self.whorl = 0.0  # the hair's weight straightens it
+
+    def direction(self, points: Array, roots: Array) -> Array:
+        front = smoothstep(0.03, 0.07, points[:, 2] - self.scalp.centre[2])
+        across = self.aside(points) * (1 - 0.3 * front)
+        flow = self.combed(np.stack([across, 0.35 * front - 0.3, -0.3 - 0.6 * front], axis=1), points)
         # Below the jaw hair from before the ears comes to lie on the chest, the other on the back.
         below = smoothstep(self.scalp.chin_height + 0.03, self.scalp.chin_height - 0.03, points[:, 1])[:, None]
-        ahead = roots[:, 2] > self.scalp.ear_z + 0.005
         edge = np.where(points[:, 2] > self.scalp.ear_z - 0.04, 0.085, 0.0)
         inward = -np.sign(points[:, 0]) * np.clip((np.abs(points[:, 0]) - edge) / 0.06, 0, 1)
-        drape = np.stack([0.5 * inward, np.full(len(points), -1.0), np.where(ahead, 0.5, -0.4)], axis=1)
+        forward = np.where(roots[:, 2] > self.scalp.ear_z + 0.005, 0.5, -0.4)
+        drape = np.stack([0.5 * inward, np.full(len(points), -1.0), forward], axis=1)
         return unit((1 - below) * flow + below * drape)
 
     def length(self, roots: Array, rng: np.random.Generator) -> Array:
-        if not self._short:
-            return np.full(len(roots), self.full_length + 0.06) * rng.uniform(0.96, 1.04, len(roots))
-        height = (roots[:, 1] - self.scalp.eye_height) / (self.scalp.top - self.scalp.eye_height)
-        heavy = np.where((roots[:, 0] - self._parting) * self._side < 0, 1.15, 0.8)
-        taper = 0.28 + 0.72 * smoothstep(0.15, 0.75, height)
-        return np.asarray(1.25 * self.full_length * heavy * taper * rng.uniform(0.88, 1.08, len(roots)))
+        return np.full(len(roots), self.full_length + 0.06) * rng.uniform(0.96, 1.04, len(roots))
 
     def hem(self, roots: Array, rng: np.random.Generator) -> Array:
-        if self._short:
-            return super().hem(roots, rng)
-        if self.style == "bob":  # off the shoulders
-            height = max(self.scalp.eye_height + 0.11 - self.full_length, self.scalp.chin_height - 0.03)
-            return height + rng.uniform(-0.004, 0.004, len(roots))
+        """Layered, and a little shorter in front; never longer than to the chest."""
         height = max(self.scalp.top + 0.05 - self.full_length, self.scalp.chin_height - 0.16)
         shorter = 0.03 * (roots[:, 2] > self.scalp.ear_z)
         return np.asarray(height + shorter + 0.010 * rng.normal(size=len(roots)))
 
 
-class Loose(_Uncut):
-    """Curls and coils that stand off the head."""
+class Bob(Falling):
+    """Falling hair cut straight, off the shoulders."""
+
+    parting_at = (0.1, 0.45)
+
+    def hem(self, roots: Array, rng: np.random.Generator) -> Array:
+        height = max(self.scalp.eye_height + 0.11 - self.full_length, self.scalp.chin_height - 0.03)
+        return height + rng.uniform(-0.004, 0.004, len(roots))
+
+
+class Curls(_Uncut):
+    """Curls that stand off the head and tumble down."""
 
     def direction(self, points: Array, roots: Array) -> Array:
-        low = self.scalp.centre - [0.0, 0.03 if self.style == "afro" else 0.0, 0.0]
-        flow = unit(points - low)
-        if self.style == "afro":
-            flow[:, 1] += 0.6 * self._front(points)
-        else:
-            flow = 0.6 * flow + 0.7 * unit(self.from_crown(points)) + 0.5 * DOWN
-        return self.stray(flow, points, 0.2 if self.style == "afro" else 0.45)
+        flow = 0.6 * unit(points - self.scalp.centre) + 0.7 * unit(self.from_crown(points)) + 0.5 * DOWN
+        return self.stray(flow, points, 0.45)
 
     def length(self, roots: Array, rng: np.random.Generator) -> Array:
-        if self.style == "curly":
-            return np.asarray(self.full_length * 0.8 * rng.uniform(0.75, 1.1, len(roots)))
-        # An even outline, though coils start at all depths: round, and shorter at the nape and the temples.
-        height = (roots[:, 1] - self.scalp.eye_height) / (self.scalp.top - self.scalp.eye_height)
-        share = (0.35 + 0.65 * smoothstep(-0.5, 0.7, height)) * (1 - 0.45 * self._front(roots))
+        return np.asarray(self.full_length * 0.8 * rng.uniform(0.75, 1.1, len(roots)))
+
+
+class Ball(_Uncut):
+    """Coils that stand off the head to a round outline."""
+
+    def direction(self, points: Array, roots: Array) -> Array:
+        flow = unit(points - self.scalp.centre + [0.0, 0.03, 0.0])
+        flow[:, 1] += 0.6 * self._front(points)
+        return self.stray(flow, points, 0.2)
+
+    def length(self, roots: Array, rng: np.random.Generator) -> Array:
+        """An even outline, shorter at forehead and nape, that coils of all lengths fill."""
+        share = (0.35 + 0.65 * smoothstep(-0.5, 0.7, self.rise(roots))) * (1 - 0.45 * self._front(roots))
         even = 1 + 0.06 * value_noise(roots, 0.03, self.seed + 71)
         return np.asarray(self.full_length * share * even * (1 - 0.55 * rng.random(len(roots)) ** 2.5))
 
@@ -193,3 +233,15 @@ class Tied(_Uncut):
         ray, aim = unit(roots - self.scalp.centre), unit(self.tie - self.scalp.centre)
         angle = np.arccos(np.clip(ray @ aim, -1, 1))
         return np.asarray(np.linalg.norm(self.tie - roots, axis=1) * (1 + 0.16 * angle) + 0.012)
+
+
+_COMBS: dict[str, type[Clipped | Crop | Aside | Falling | Bob | Curls | Ball | Tied]] = {
+    "clipped": Clipped,
+    "crop": Crop,
+    "aside": Aside,
+    "falling": Falling,
+    "bob": Bob,
+    "curls": Curls,
+    "ball": Ball,
+    "tied": Tied,
+}

@@ -166,8 +166,8 @@ def _coil(locks: Array, coil: Coil, rng: np.random.Generator) -> Array:
 def _follow(locks: Array, roots: Array, style: Style, rng: np.random.Generator) -> Array:
     """Strands [N, P, 3] that run beside their locks."""
     nearest = cKDTree(locks[:, 0]).query(roots, k=2)[1]
-    course = unit(locks[:, -1] - locks[:, 0])
-    agree = np.einsum("nx,nx->n", course[nearest[:, 0]], course[nearest[:, 1]]) > 0.9  # not across a parting
+    apart = np.linalg.norm(locks[nearest[:, 0]] - locks[nearest[:, 1]], axis=2).max(axis=1)
+    agree = apart < 0.025  # not across a parting, nor round both sides of the head
     mixes = 0.0 if style.coil else 0.45
     share = (rng.uniform(0.0, 1.0, len(roots)) * mixes * agree)[:, None, None]
     lead = locks[nearest[:, 0]] * (1 - share) + locks[nearest[:, 1]] * share

@@ -23,7 +23,7 @@ class Style:
     """How one cut grows. Lengths in metres, shares in [0, 1]."""
 
     comb: str
-    """``crop``, ``parted``, ``loose`` or ``tied``: see ``combs``."""
+    """A name that ``combs.make_comb`` knows."""
     strands: int
     points: int
     """Control points of a strand."""
@@ -53,24 +53,24 @@ class Style:
 BALD = "bald"
 
 STYLES = {
-    "buzz": Style("crop", 24000, 2, 0.00014, 0.001, 0.75, 0.0, 0.0, 0.0, 0.0006, tint=0.75),
-    "receding": Style("crop", 15000, 5, 0.00020, 0.006, 0.40, 0.05, 0.8, 0.55, 0.0014, tint=0.75),
-    "short": Style("crop", 15000, 5, 0.00022, 0.012, 0.50, 0.06, 0.7, 0.60, 0.0018),
-    "side_part": Style("parted", 14000, 7, 0.00024, 0.017, 0.45, 0.10, 0.6, 0.60, 0.0014),
+    "buzz": Style("clipped", 36000, 2, 0.00019, 0.001, 0.75, 0.0, 0.0, 0.0, 0.0006, tint=0.75),
+    "receding": Style("crop", 20000, 5, 0.00020, 0.006, 0.40, 0.05, 0.8, 0.55, 0.0014, tint=0.75),
+    "short": Style("crop", 21000, 5, 0.00022, 0.012, 0.50, 0.06, 0.7, 0.60, 0.0018),
+    "side_part": Style("aside", 18000, 7, 0.00024, 0.017, 0.45, 0.10, 0.6, 0.60, 0.0014),
     "curly": Style(
-        "loose", 6000, 22, 0.00030, 0.022, 0.75, 0.16, 0.25, 0.30, 0.0016,
+        "curls", 6000, 22, 0.00030, 0.022, 0.75, 0.16, 0.25, 0.30, 0.0016,
         locks=650, coil=Coil(0.0050, 0.017, 0.0, 0.010), covers_ears=True,
     ),
     "afro": Style(
-        "loose", 12000, 10, 0.00032, 0.004, 0.95, 0.0, 0.0, 0.10, 0.0040,
+        "ball", 12000, 10, 0.00032, 0.004, 0.95, 0.0, 0.0, 0.10, 0.0040,
         locks=4000, coil=Coil(0.0028, 0.011, 0.0, 0.004),
     ),
-    "bob": Style("parted", 10000, 9, 0.00030, 0.016, 0.35, 0.42, 0.8, 0.45, 0.0016, covers_ears=True),
+    "bob": Style("bob", 10000, 9, 0.00030, 0.016, 0.35, 0.42, 0.8, 0.45, 0.0016, covers_ears=True),
     "long_straight": Style(
-        "parted", 9000, 14, 0.00032, 0.014, 0.30, 0.36, 0.8, 0.35, 0.0020, covers_ears=True, hangs=True,
+        "falling", 9000, 14, 0.00032, 0.014, 0.30, 0.36, 0.8, 0.35, 0.0020, covers_ears=True, hangs=True,
     ),
     "long_wavy": Style(
-        "parted", 8000, 18, 0.00034, 0.020, 0.35, 0.34, 0.7, 0.40, 0.0022,
+        "falling", 8000, 18, 0.00034, 0.020, 0.35, 0.34, 0.7, 0.40, 0.0022,
         locks=700, coil=Coil(0.0080, 0.075, 0.8, 0.09), covers_ears=True, hangs=True,
     ),
     "ponytail": Style("tied", 13000, 10, 0.00026, 0.005, 0.20, 0.0, 0.95, 0.80, 0.0010, hangs=True),
