@@ -37,7 +37,8 @@ def posed_head(turn: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[Clip
     clip, posed = person(BALD)
     if not any(turn):
         return clip, posed
-    clip = dataclasses.replace(clip, motion=dataclasses.replace(clip.motion, neck=np.radians([turn]).astype(np.float32)))
+    neck = np.radians([turn]).astype(np.float32)
+    clip = dataclasses.replace(clip, motion=dataclasses.replace(clip.motion, neck=neck))
     return clip, pose_clip(clip, open_head(), posed.surface)
 
 
@@ -155,7 +156,7 @@ def test_long_hair_stays_out_of_a_body_whose_head_turns(style: str, turn: tuple[
     assert strands.head_share is not None
     points = Bend(turned, strands.points, strands.head_share).at(0)
     over = height(points, turn)
-    assert np.mean(over > -0.002) > 0.97
+    assert np.mean(over > -0.002) > 0.985
     rigid = strands.points.reshape(-1, 3) @ turned.head_to_world[0, :3, :3].T + turned.head_to_world[0, :3, 3]
     above = strands.head_share.ravel() == 1
     assert above.any()
