@@ -40,7 +40,7 @@ from manifests.storage import Storage
 _HEAD = HeadInfo("none", "flame", "", "", 0, 0, (), (0.0, 0.0, 0.0))
 _TRAITS = Traits(0, 0, 0, 0, 0)
 _APPEARANCE = Appearance(
-    0, 0, 0, 0, 0, "", "", (0, 0, 0), "bald", (0, 0, 0), 0, 0, "none", 0, "crew", "jersey", (0, 0, 0), 0, "none",
+    0, 0, 0, 0, 0, "", "", (0, 0, 0), "bald", (0, 0, 0), 0, 0, 0, "none", 0, "crew", "jersey", (0, 0, 0), 0, "none",
     (0, 0, 0), "none", (0, 0, 0), 0,
 )  # fmt: skip
 _SCENE = Scene((), "", (0, 0, 0), 0, 0, "black", (0, 0, 0), 0, "AgX")

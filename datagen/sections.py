@@ -192,9 +192,15 @@ class AppearanceSettings(Settings):
     albedo_folder: AssetFolder | None = None
     """A folder of your own skin textures (.png, .jpg) in the head's UV layout, one for each identity, instead of
     painted skin; a path relative to this file."""
-    masculine_hair: HairStyles = HairStyles(bald=0.1, buzz=0.3, short=0.5, bob=0.1)
+    masculine_hair: HairStyles = HairStyles(
+        bald=0.08, buzz=0.16, receding=0.14, short=0.26, side_part=0.12, curly=0.07, afro=0.06, bob=0.02,
+        long_straight=0.03, long_wavy=0.03, ponytail=0.02, bun=0.01,
+    )  # fmt: skip
     """Hair styles of the identities whose gender expression is 0.5 or more."""
-    feminine_hair: HairStyles = HairStyles(bald=0.03, buzz=0.07, short=0.3, bob=0.6)
+    feminine_hair: HairStyles = HairStyles(
+        bald=0.02, buzz=0.03, short=0.1, side_part=0.05, curly=0.12, afro=0.06, bob=0.18,
+        long_straight=0.16, long_wavy=0.14, ponytail=0.08, bun=0.06,
+    )  # fmt: skip
     """Hair styles of the other identities."""
     hair_lengths: HairLengths = HairLengths()
     grey_onset_years: Annotated[Span, span_within(0, 200)] = (30.0, 62.0)

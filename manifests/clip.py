@@ -126,6 +126,9 @@ class Appearance:
     hair_style: str
     """A field of ``datagen.sections.HairStyles``."""
     hair_colour: tuple[float, float, float]
+    """Of hair that has not turned grey."""
+    grey_share: float
+    """Share of the hairs that are white."""
     hair_length_m: float
     brow_density: float
     """0.5 (sparse) to 1.5 (bushy)."""

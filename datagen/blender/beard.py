@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from datagen.blender.follicles import Ground, Roots, laid, unit
 from datagen.blender.noise import fractal_noise, smoothstep
+from datagen.blender.pigment import mean_colour
 from datagen.blender.rooted import RootedStrands
 from datagen.geometry.beard_area import LIP_GAP_M, beard_distance, lip_distance
 from datagen.geometry.curves import smooth_curve
@@ -96,7 +97,7 @@ def beard_shade(posed: PosedClip, appearance: Appearance) -> Array:
 
 def beard_colour(appearance: Appearance) -> tuple[float, float, float]:
     """A little darker and redder than the hair, as far as that has colour at all."""
-    red, green, blue = appearance.hair_colour
+    red, green, blue = mean_colour(appearance)
     warmth = (max(red, green, blue) - min(red, green, blue)) / max(red, green, blue, 1e-6)
     return 0.85 * red * (1 + 0.2 * warmth), 0.85 * green, 0.85 * blue * (1 - 0.1 * warmth)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from datagen.blender.follicles import Ground, laid, unit
 from datagen.blender.noise import fractal_noise, smoothstep
+from datagen.blender.pigment import mean_colour
 from datagen.blender.rooted import RootedStrands
 from datagen.geometry.curves import smooth_curve
 from datagen.geometry.posed import PosedClip
@@ -69,7 +70,7 @@ def grow_brows(posed: PosedClip, ground: Ground, appearance: Appearance, thickne
 
 def brow_colour(appearance: Appearance) -> tuple[float, float, float]:
     """Brows are darker than the hair, most so on fair heads."""
-    red, green, blue = (0.55 * c + 0.002 for c in appearance.hair_colour)
+    red, green, blue = (0.55 * c + 0.002 for c in mean_colour(appearance))
     return red, green, blue
 
 

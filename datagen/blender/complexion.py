@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from datagen.blender.hairline import scalp_tint
 from datagen.blender.melanin import blood_fraction, melanin_fraction, skin_colour
 from datagen.blender.noise import fractal_noise, smoothstep
 from datagen.geometry.posed import PosedClip
@@ -38,7 +39,6 @@ def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
     """Colour and roughness of one person's skin."""
     rest, marks, regions = posed.rest.astype(np.float64), posed.rest_landmarks, posed.regions
     lips = smoothstep(-0.0012, 0.0012, _distance(regions.lips))
-    scalp = smoothstep(-0.004, 0.005, _distance(regions.scalp) + 0.003 * fractal_noise(rest, 0.006, 2, 3))
     lids = _lid_distance(rest, marks)
 
     blood = blood_fraction(appearance.haemoglobin) * _blood_map(rest, marks, posed)
@@ -55,8 +55,8 @@ def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
     colour = skin_colour(melanin, blood)
     inside = _mouth_cavity(rest, marks, posed.surface.vertices_of("skin"))[:, None]
     colour = colour * (1 - inside) + inside * np.array([0.22, 0.045, 0.04])
-    hair = np.asarray(appearance.hair_colour)
-    tint = scalp[:, None] * _SCALP_TINT[appearance.hair_style]
+    share, hair = scalp_tint(posed, appearance)
+    tint = share[:, None]
     colour = colour * (1 - tint) + tint * (0.8 * hair + 0.2 * colour * hair.mean())
     roughness = appearance.roughness + 0.05 * blotches + 0.4 * tint[:, 0]
     roughness = roughness * (1 - 0.30 * lips) - 0.08 * _shine(rest, marks)
@@ -67,10 +67,6 @@ def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
         _distance(regions.clothing),
         _lashes(rest, marks, lids).astype(np.float32),
     )
-
-
-_SCALP_TINT = {"bald": 0.0, "buzz": 0.75, "short": 0.9, "bob": 0.9}
-"""How far the scalp takes the hair's colour: what shows between strands is the lowest layer of hair."""
 
 
 def _distance(field: Array) -> Array:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from datagen.blender import skin
 from datagen.blender.axes import points_to_blender, set_transform
 from datagen.blender.beard import beard_shade
+from datagen.blender.bend import Bend
 from datagen.blender.complexion import Complexion, paint
 from datagen.blender.eyes import DIRECTION, eye_directions, eye_material
 from datagen.blender.facial_hair import FacialHair
@@ -84,27 +85,38 @@ class Body:
 
 
 class Hair:
-    """The hair of the head, which moves as a whole."""
+    """The hair of the head. It moves as a whole, but for long hair, whose ends stay on the shoulders."""
 
     def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance, thickness: float) -> None:
         self._head = posed.head_to_world
         self._shown: int | None = None
+        self._bend: Bend | None = None
         self.blocks: list[Any] = []
         strands = grow(posed, appearance, thickness)
-        if strands is not None:
-            material = hair_material(bpy, appearance)
-            curves = hair_curves(bpy, strands, material)
-            self._hair = bpy.data.objects.new("hair", curves)
-            self._twin = bpy.data.objects.new("hair twin", curves)
-            collection.objects.link(self._hair)
-            collection.objects.link(self._twin)
-            self.blocks = [self._hair, self._twin, curves, material]
+        if strands is None:
+            return
+        material = hair_material(bpy, appearance)
+        self._curves = hair_curves(bpy, strands, material)
+        self._hair = bpy.data.objects.new("hair", self._curves)
+        collection.objects.link(self._hair)
+        self.blocks = [self._hair, self._curves, material]
+        if strands.head_share is not None:
+            self._bend = Bend(posed, strands.points, strands.head_share)
+            return
+        self._twin = bpy.data.objects.new("hair twin", self._curves)
+        collection.objects.link(self._twin)
+        self.blocks.insert(1, self._twin)
 
     def pose(self, frame: int) -> None:
-        head = self._head
-        if self.blocks and (self._shown is None or not np.array_equal(head[frame], head[self._shown])):
-            set_transform(self._hair, head[frame])
-            set_transform(self._twin, head[frame] @ _INSIDE_THE_NECK)
+        if not self.blocks:
+            return
+        if self._bend is not None:
+            if self._shown is None or not self._bend.alike(frame, self._shown):
+                self._curves.position_data.foreach_set("vector", points_to_blender(self._bend.at(frame)).ravel())
+                self._curves.update_tag()
+        elif self._shown is None or not np.array_equal(self._head[frame], self._head[self._shown]):
+            set_transform(self._hair, self._head[frame])
+            set_transform(self._twin, self._head[frame] @ _INSIDE_THE_NECK)
         self._shown = frame
 
 

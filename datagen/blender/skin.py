@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datagen.blender.nodes import Graph
+from datagen.blender.pigment import mean_colour
 from manifests.clip import Appearance
 
 REST, COLOUR, ROUGHNESS, FIELDS = "rest", "colour", "roughness", "fields"
@@ -71,7 +72,7 @@ def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any,
 
     Skin between the hairs of a beard that is longer than stubble counts as beard.
     """
-    hair = tuple(0.75 * c + 0.002 for c in appearance.hair_colour)
+    hair = tuple(0.75 * c + 0.002 for c in mean_colour(appearance))
     brow = graph.math("MULTIPLY", graph.ramp(brow_distance, -0.0016, 0.0018), 0.16 + 0.14 * appearance.brow_density)
     colour = graph.mix(brow, plain, hair)
     beard = graph.attribute(BEARD).outputs["Fac"]

@@ -33,9 +33,6 @@ HAIR: dict[str, tuple[Colour, float, float]] = {
 MELANIN_STEP, HAIR_STYLE_STEP = 0.41421356237309515, 0.5698402909980532
 """Constants of their low-discrepancy sequences, not those of recipe, template or split."""
 
-GREY_HAIR: Colour = (0.46, 0.45, 0.43)
-
-
 GREYING_YEARS = 35.0
 """From the first grey hair to the last. With first ones at 30 to 62, 76 in 100 people between 45 and 65 have some,
 on average 29 in 100 hairs: Panhan et al. 2012, "Greying of the human hair: a worldwide survey", counted 74
@@ -86,7 +83,6 @@ def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, i
     lengths = getattr(settings.hair_lengths, LENGTH_OF_STYLE[hair_style]) if hair_style != "bald" else (0.0, 0.0)
     hair = _mixed(HAIR, melanin, stream("hair_colour"), units("hair_tint", 2))
     grey = (traits.age_years - span("grey_onset", settings.grey_onset_years)) / GREYING_YEARS
-    hair = _blend(hair, GREY_HAIR, min(max(grey, 0.0), 1.0))
     albedo, albedo_sha256 = settings.albedo_folder.choose(stream("albedo")) if settings.albedo_folder else ("", "")
     facial_hair = choose(settings.facial_hair.items(), stream("facial_hair")) if masculine else "none"
     return Appearance(
@@ -100,6 +96,7 @@ def sample_appearance(settings: AppearanceSettings, traits: Traits, seed: int, i
         iris_colour=_mixed(IRISES, melanin, stream("iris_colour"), units("iris_tint", 2)),
         hair_style=hair_style,
         hair_colour=hair,
+        grey_share=min(max(grey, 0.0), 1.0),
         hair_length_m=span("hair_length", lengths),
         brow_density=span("brow_density", settings.brow_density) * (1.0 if masculine else 0.8),
         facial_hair=facial_hair,
@@ -158,11 +155,6 @@ def _cloth(units: NDArray[np.float64]) -> Colour:
     value = 0.015 * (0.7 / 0.015) ** float(units[2])
     ramp = [min(max(abs((hue - shift) % 6.0 - 3.0) - 1.0, 0.0), 1.0) for shift in (0.0, 2.0, 4.0)]
     red, green, blue = (value * (1 - saturation + saturation * channel) for channel in ramp)
-    return _clipped(red, green, blue)
-
-
-def _blend(a: Colour, b: Colour, amount: float) -> Colour:
-    red, green, blue = (x + (y - x) * amount for x, y in zip(a, b, strict=True))
     return _clipped(red, green, blue)
 
 

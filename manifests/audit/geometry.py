@@ -29,8 +29,12 @@ MESH_COVERED = 0.95
 """Of the mesh: alpha covers it, whatever hair adds."""
 OVERLAP = 0.9
 """Intersection over union of the mesh with alpha without what segmentation calls worn, or without hair."""
-OVERLAP_OF_STYLE = {"bald": 0.9, "buzz": 0.85, "short": 0.75, "bob": 0.5}
-"""The same with the hair, where there is no segmentation; the lowest rendered ones are 0.99, 0.98, 0.93 and 0.84."""
+OVERLAP_OF_STYLE = {
+    "bald": 0.9, "buzz": 0.85, "receding": 0.8, "short": 0.75, "side_part": 0.65, "curly": 0.5, "afro": 0.35,
+    "bob": 0.5, "long_straight": 0.5, "long_wavy": 0.45, "ponytail": 0.5, "bun": 0.65,
+}  # fmt: skip
+"""The same with the hair, where there is no segmentation; the lowest rendered ones, in this order, are 0.99, 0.96,
+0.94, 0.90, 0.86, 0.70, 0.55, 0.76, 0.76, 0.70, 0.73 and 0.88."""
 OVERLAP_WITH_FACIAL_HAIR = 0.9
 """Factor on it for who has any; what the longest beards that were rendered leave is 0.94."""
 SMALL_PX = 64

@@ -17,6 +17,7 @@ PLAIN = Appearance(
     iris_colour=BLACK,
     hair_style="bald",
     hair_colour=BLACK,
+    grey_share=0.0,
     hair_length_m=0.0,
     brow_density=1.0,
     facial_hair="none",

@@ -32,7 +32,20 @@ SCENE = Scene(
     view_transform="Standard",
 )
 
-LENGTHS = {"bald": 0.0, "buzz": 0.006, "short": 0.04, "bob": 0.2}
+LENGTHS = {
+    "bald": 0.0,
+    "buzz": 0.006,
+    "receding": 0.03,
+    "short": 0.04,
+    "side_part": 0.055,
+    "curly": 0.08,
+    "afro": 0.07,
+    "bob": 0.2,
+    "long_straight": 0.42,
+    "long_wavy": 0.4,
+    "ponytail": 0.4,
+    "bun": 0.4,
+}
 
 
 @cache

@@ -1,17 +1,14 @@
-"""How a person is made: skin's pigments, noise, and strands that stay on the scalp and off the face."""
+"""How a person is made: skin's pigments, noise, regions and eyes."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from scipy.spatial import cKDTree
 
 from datagen.blender.complexion import paint
 from datagen.blender.eyes import eye_directions
 from datagen.blender.melanin import blood_fraction, melanin_fraction, skin_colour
 from datagen.blender.noise import value_noise
-from datagen.blender.strands import grow
-from datagen.geometry.normals import vertex_normals
 from datagen.geometry.regions import IRIS_ANGLE_RAD
 from tests.datagen.blender.people import person
 
@@ -64,36 +61,3 @@ def test_the_iris_attribute_spans_the_iris_region() -> None:
     assert angle[~inside].min() > IRIS_ANGLE_RAD - 0.02
     others = np.setdiff1d(np.arange(len(directions)), eyes)
     assert not directions[others].any()
-
-
-@pytest.mark.parametrize("style", ["buzz", "short", "bob"])
-@pytest.mark.parametrize("identity", [1, 2])
-def test_hair_covers_the_scalp_and_leaves_the_face_free(style: str, identity: int) -> None:
-    clip, posed = person(style, identity)
-    strands = grow(posed, clip.spec.appearance)
-    again = grow(posed, clip.spec.appearance)
-    assert strands is not None
-    assert again is not None
-    assert np.array_equal(strands.points, again.points)
-    assert np.array_equal(strands.radius, again.radius)
-    points = strands.points.reshape(-1, 3)
-    assert np.isfinite(points).all()
-
-    scalp = posed.rest[posed.regions.scalp > 0.75]
-    assert np.mean(cKDTree(points).query(scalp)[0] < 0.010) > 0.97
-
-    skin = posed.surface.vertices_of("skin")
-    normals = vertex_normals(posed.rest, posed.surface.faces)
-    nearest = skin[cKDTree(posed.rest[skin]).query(points)[1]]
-    assert np.mean(np.sum((points - posed.rest[nearest]) * normals[nearest], axis=1) > 0) > 0.97
-
-    marks = posed.rest_landmarks
-    x, y, z = points.T
-    half = np.abs(marks[[36, 45], 0]).mean()
-    before = (np.abs(x) < half) & (y < marks[17:27, 1].mean()) & (y > marks[8, 1]) & (z > marks[[36, 45], 2].mean())
-    assert np.mean(before) < 0.002
-
-
-def test_a_bald_head_has_no_strands() -> None:
-    clip, posed = person("bald")
-    assert grow(posed, clip.spec.appearance) is None
