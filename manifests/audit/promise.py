@@ -113,7 +113,8 @@ class Promise:
 
     def is_head(self, sha256: str | None) -> bool:
         """Whether a head file's hash is the one behind the configuration's hash, which covers both."""
-        content = {name: value for name, value in self.corpus.config.items() if name not in ("clips", "head")}
+        config = _without_paths(self.corpus.config)
+        content = {name: value for name, value in config.items() if name not in ("clips", "head")}
         content["head"] = {"name": self.corpus.config.get("head"), "sha256": sha256}
         content["format_version"] = self.corpus.format_version
         try:
@@ -138,6 +139,15 @@ def member_names(views: int, labels: list[str]) -> list[str]:
             for label in wanted
         ),
     ]
+
+
+def _without_paths(value: Any) -> Any:
+    """Folders of users' files count by what is in them, not by where they lie."""
+    if isinstance(value, dict):
+        if set(value) == {"path", "files"}:
+            return {"files": value["files"]}
+        return {name: _without_paths(item) for name, item in value.items()}
+    return [_without_paths(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_span(value: Any) -> Span | None:
