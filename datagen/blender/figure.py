@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from datagen.blender import skin
 from datagen.blender.axes import points_to_blender, set_transform
 from datagen.blender.complexion import Complexion, paint
+from datagen.blender.coverings import Covering, hides_hair, kept_under
 from datagen.blender.eyes import DIRECTION, eye_directions, eye_material
+from datagen.blender.garments import Garment
+from datagen.blender.glasses import Glasses
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
 from datagen.geometry.posed import PosedClip
@@ -43,6 +46,9 @@ class Figure:
         self._parts: list[Part] = [
             Body(bpy, collection, posed, appearance),
             Hair(bpy, collection, posed, appearance, thickness),
+            Garment(bpy, collection, posed, appearance),
+            Glasses(bpy, collection, posed, appearance),
+            Covering(bpy, collection, posed, appearance),
         ]
         self.blocks = [block for part in self._parts for block in part.blocks]
 
@@ -86,7 +92,8 @@ class Hair:
         self._head = posed.head_to_world
         self._shown: int | None = None
         self.blocks: list[Any] = []
-        strands = grow(posed, appearance, thickness)
+        strands = None if hides_hair(appearance) else grow(posed, appearance, thickness)
+        strands = kept_under(posed, appearance, strands)
         if strands is not None:
             material = hair_material(bpy, appearance)
             curves = hair_curves(bpy, strands, material)
