@@ -209,12 +209,12 @@ class AppearanceSettings(Settings):
     """Number of the brows' hairs, as a share of the usual one."""
     facial_hair: FacialHair = FacialHair(none=0.5, moustache=0.08, goatee=0.1, beard=0.32)
     facial_hair_lengths: FacialHairLengths = FacialHairLengths(stubble=0.35, short=0.3, medium=0.25, long=0.1)
-    clothes: Clothes = Clothes(crew=1)
+    clothes: Clothes = Clothes(crew=0.2, v_neck=0.15, scoop=0.1, turtleneck=0.12, shirt=0.18, hoodie=0.13, jacket=0.12)
     fabrics: Fabrics = Fabrics(jersey=0.4, knit=0.2, denim=0.15, wool=0.15, satin=0.1)
     neckline_m: Annotated[Span, span_within(-0.3, 0.15)] = (-0.075, -0.045)
     """Height of a crew neck's collar above (+) or below (-) the neck joint."""
-    glasses: Glasses = Glasses(none=1)
-    head_coverings: HeadCoverings = HeadCoverings(none=1)
+    glasses: Glasses = Glasses(none=0.8, round=0.06, rectangle=0.09, aviator=0.05)
+    head_coverings: HeadCoverings = HeadCoverings(none=0.93, beanie=0.03, cap=0.02, headscarf=0.02)
 
 
 class Recordings(Settings):

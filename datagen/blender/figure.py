@@ -12,8 +12,11 @@ from datagen.blender.axes import points_to_blender, set_transform
 from datagen.blender.beard import beard_shade
 from datagen.blender.bend import Bend
 from datagen.blender.complexion import Complexion, paint
+from datagen.blender.coverings import Covering, hides_hair, kept_under
 from datagen.blender.eyes import DIRECTION, eye_directions, eye_material
 from datagen.blender.facial_hair import FacialHair
+from datagen.blender.garments import Garment
+from datagen.blender.glasses import Glasses
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
 from datagen.geometry.posed import PosedClip
@@ -47,6 +50,9 @@ class Figure:
             Body(bpy, collection, posed, appearance),
             Hair(bpy, collection, posed, appearance, thickness),
             FacialHair(bpy, collection, posed, appearance, thickness),
+            Garment(bpy, collection, posed, appearance),
+            Glasses(bpy, collection, posed, appearance),
+            Covering(bpy, collection, posed, appearance),
         ]
         self.blocks = [block for part in self._parts for block in part.blocks]
 
@@ -92,7 +98,8 @@ class Hair:
         self._shown: int | None = None
         self._bend: Bend | None = None
         self.blocks: list[Any] = []
-        strands = grow(posed, appearance, thickness)
+        strands = None if hides_hair(appearance) else grow(posed, appearance, thickness)
+        strands = kept_under(posed, appearance, strands)
         if strands is None:
             return
         material = hair_material(bpy, appearance)

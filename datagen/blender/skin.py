@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from datagen.blender.fabric import Cloth, worn_on_skin
 from datagen.blender.nodes import Graph
 from datagen.blender.pigment import mean_colour
 from manifests.clip import Appearance
@@ -15,7 +16,6 @@ brows, distance into the clothing, lash darkness)."""
 BEARD = "beard"
 """Vertex attribute: how dense facial hair grows there, in [0, 1]."""
 
-_COLLAR_M = 0.016
 _STUBBLE_M = 0.003
 _SUBSURFACE_SCALE_M = 0.0045
 
@@ -36,19 +36,19 @@ def skin_material(bpy: Any, appearance: Appearance) -> Any:
         "VectorMath", graph.attribute(COLOUR).outputs["Color"], operation="SCALE", named={"Scale": mottled}
     ).outputs[0]
     skin = _hairs(graph, plain, rest, brow_distance, lashes, appearance)
-    fabric = _fabric_colour(graph, clothing_distance, fine, appearance)
+    cloth = Cloth.of(appearance.fabric, appearance.clothing_colour, appearance.seed)
+    fabric = worn_on_skin(graph, cloth, appearance.clothing, rest, clothing_distance)
     pores = graph.math("MULTIPLY", fine, 0.00012)
-    weave = graph.math("MULTIPLY", fine, 0.00030)
-    hem = graph.math("MULTIPLY", graph.ramp(clothing_distance, -0.0005, 0.0025), 0.0020)
-    height = graph.lerp(clothed, pores, graph.math("ADD", weave, hem))
+    height = graph.lerp(clothed, pores, fabric.height)
     bump = graph.add("Bump", named={"Strength": 1.0, "Distance": 1.0, "Height": height})
     surface = graph.add(
         "BsdfPrincipled",
         subsurface_method="RANDOM_WALK",
         named={
-            "Base Color": graph.mix(clothed, skin, fabric),
-            "Roughness": graph.lerp(clothed, graph.attribute(ROUGHNESS).outputs["Fac"], 0.92),
-            "Specular IOR Level": graph.lerp(clothed, 0.35, 0.10),
+            "Base Color": graph.mix(clothed, skin, fabric.colour),
+            "Roughness": graph.lerp(clothed, graph.attribute(ROUGHNESS).outputs["Fac"], fabric.roughness),
+            "Specular IOR Level": graph.lerp(clothed, 0.35, fabric.specular),
+            "Sheen Weight": graph.lerp(clothed, 0.0, fabric.sheen),
             "Subsurface Weight": graph.lerp(clothed, 1.0, 0.0),
             "Subsurface Radius": (1.0, 0.35, 0.20),
             "Subsurface Scale": _SUBSURFACE_SCALE_M,
@@ -81,21 +81,6 @@ def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any,
     if length > _STUBBLE_M:
         graph.add("OutputAOV", named={"Value": graph.ramp(beard, 0.45, 0.55)}).aov_name = "hair"
     return graph.mix(graph.math("MULTIPLY", lashes, 0.85), colour, (0.012, 0.008, 0.006))
-
-
-def _fabric_colour(graph: Graph, distance: Any, fine: Any, appearance: Appearance) -> Any:
-    """Plain cloth with a collar band, a seam under it and a little unevenness."""
-    plain = appearance.clothing_colour
-    collar = graph.mix(graph.ramp(distance, _COLLAR_M - 0.0004, _COLLAR_M), _scaled(plain, 0.82), plain)
-    off_seam = graph.math("ABSOLUTE", graph.math("SUBTRACT", distance, _COLLAR_M))
-    seamed = graph.mix(graph.ramp(off_seam, 0.0010, 0.0004), collar, _scaled(plain, 0.45))
-    shade = graph.math("MULTIPLY_ADD", fine, 0.5, 0.75)
-    node = graph.add("VectorMath", seamed, operation="SCALE", named={"Scale": shade})
-    return node.outputs[0]
-
-
-def _scaled(colour: tuple[float, float, float], factor: float) -> tuple[float, ...]:
-    return tuple(factor * c for c in colour)
 
 
 def _plain(bpy: Any, name: str, colour: tuple[float, float, float], roughness: float) -> Any:

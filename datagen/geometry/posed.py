@@ -40,6 +40,7 @@ class PosedClip:
 
 def pose_clip(clip: Clip, head: HeadModel, surface: Surface | int) -> PosedClip:
     """Pose the clip's head in all its frames, on its ``surface`` or at that many levels of subdivision."""
+    look = clip.spec.appearance
     surface = make_surface(head, surface) if isinstance(surface, int) else surface
     coarse_rest = head.rest(clip.motion.shape)
     coarse_pose = head.pose(clip.motion.without_expression())
@@ -54,7 +55,7 @@ def pose_clip(clip: Clip, head: HeadModel, surface: Surface | int) -> PosedClip:
         landmarks=surface.landmarks(vertices),
         rest_landmarks=rest_landmarks,
         head_to_world=rigid_fit(coarse_rest[head.cranium], coarse_pose[:, head.cranium]),
-        regions=make_regions(surface, rest, rest_landmarks, clip.spec.appearance.neckline_m),
+        regions=make_regions(surface, rest, rest_landmarks, look.neckline_m, look.clothing),
     )
 
 

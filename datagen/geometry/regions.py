@@ -44,10 +44,11 @@ class Regions:
     iris: Array
 
 
-def make_regions(surface: Surface, rest: Array, landmarks: Array, neckline_m: float) -> Regions:
+def make_regions(surface: Surface, rest: Array, landmarks: Array, neckline_m: float, garment: str = "crew") -> Regions:
     """Regions of one identity from its ``rest`` [Vs, 3] and ``landmarks`` [70, 3], world metres.
 
-    ``neckline_m`` is the collar's height above the neck joint, on the neck's axis.
+    ``neckline_m`` is the collar's height above the neck joint, on the neck's axis; ``garment`` a field of
+    ``datagen.sections.Clothes``.
     """
     skin = surface.vertices_of("skin")
     points, marks = rest[skin].astype(np.float64), landmarks.astype(np.float64)
@@ -57,7 +58,7 @@ def make_regions(surface: Surface, rest: Array, landmarks: Array, neckline_m: fl
     distances = {
         "lips": _lips(points, marks),
         "brows": _brows(points, marks, face),
-        "clothing": _clothing(points, neckline_m),
+        "clothing": _clothing(points, neckline_m, garment),
         "scalp": np.minimum(_scalp(points, face), -ears - 0.001),
         "ears": ears,
         "neck": _neck(points, marks, face),
@@ -101,16 +102,19 @@ def _brows(points: Array, marks: Array, face: HeadLayout) -> Array:
     return best
 
 
-def _clothing(points: Array, neckline_m: float) -> Array:
-    """Below a crew neckline: a plane through the neck's base, from the nape down to the throat's pit, but
-    never wider open than a collar. On a body the sleeves end at the wrists, a hand's length (0.19 m) from
-    the fingertips.
+def _clothing(points: Array, neckline_m: float, garment: str) -> Array:
+    """Below a neckline: a plane through the neck's base, from the nape down to the throat's pit, but never
+    wider open than a collar; lower in front for necklines that are cut out. On a body the sleeves end at the
+    wrists, a hand's length (0.19 m) from the fingertips.
     """
     slope = np.deg2rad(30.0)
-    plane = np.cos(slope) * (neckline_m - points[:, 1]) - np.sin(slope) * points[:, 2]
+    level = neckline_m + _RISE_M.get(garment, 0.0)
+    plane = np.cos(slope) * (level - points[:, 1]) - np.sin(slope) * points[:, 2]
     collar = np.hypot(points[:, 0], 0.8 * points[:, 2]) - 0.095
     shoulders = np.minimum(collar, -points[:, 1] - 0.02)
     below = smooth_maximum(plane, shoulders, 0.012)
+    if garment in _CUT:
+        below = np.minimum(below, -_cut_out(points, neckline_m, garment))
     if np.ptp(points[:, 1]) < 0.9:
         return below
     reach = np.abs(points[:, 0])
@@ -120,6 +124,26 @@ def _clothing(points: Array, neckline_m: float) -> Array:
     fingertip = arms[np.linalg.norm(arms, axis=1).argmax()]
     hands = 0.19 - np.linalg.norm(mirrored - fingertip, axis=1)
     return np.minimum(below, -hands)
+
+
+_RISE_M = {"turtleneck": 0.024}
+"""How much higher than a crew neck's the cloth on the skin reaches: up under a rolled collar."""
+
+_CUT = {"v_neck": (0.105, 27.0), "shirt": (0.095, 13.0), "scoop": (0.105, 0.0)}
+"""How far below the neckline's height on the axis a cut ends in front, metres, and half its angle, degrees."""
+
+
+def _cut_out(points: Array, neckline_m: float, garment: str) -> Array:
+    """Distance into the part that is cut out of the front: a V with a rounded tip, or a U."""
+    depth, half_angle = _CUT[garment]
+    side, height = np.abs(points[:, 0]), points[:, 1] - (neckline_m - depth)
+    if half_angle == 0:
+        radius = 0.072
+        cut = radius - np.hypot(side, np.minimum(height - radius, 0.35 * (height - radius)))
+    else:
+        angle = np.deg2rad(half_angle)
+        cut = np.sin(angle) * height - np.cos(angle) * np.hypot(side, 0.003)
+    return np.minimum(cut, points[:, 2] + 0.02)
 
 
 def _scalp(points: Array, face: HeadLayout) -> Array:

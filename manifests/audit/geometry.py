@@ -37,6 +37,8 @@ OVERLAP_OF_STYLE = {
 0.94, 0.90, 0.86, 0.70, 0.55, 0.76, 0.76, 0.70, 0.73 and 0.88."""
 OVERLAP_WITH_FACIAL_HAIR = 0.9
 """Factor on it for who has any; what the longest beards that were rendered leave is 0.94."""
+OVERLAP_WITH_COVERING = 0.8
+"""Factor on it for who wears a head covering; collars and hoods take at most 0.04, within the margins above."""
 SMALL_PX = 64
 """A mesh that covers fewer pixels says nothing."""
 LARGE_PX, PIXELS_AT_ONCE = 2048 * 2048, 1 << 22
@@ -123,10 +125,13 @@ def expect(
 class MeshCheck:
     """Compares one view's pictures with the expected mesh as they come."""
 
-    def __init__(self, view: int, expected: Meshes, hair_style: str, facial_hair: str, add: Add) -> None:
+    def __init__(self, view: int, expected: Meshes, row: Mapping[str, Any], add: Add) -> None:
         self._prefix = f"v{view:02d}"
         self._expected = {t: e for (v, t), e in expected.items() if v == view}
-        self._hair_style, self._facial_hair, self._add = hair_style, facial_hair, add
+        self._add = add
+        self._least = OVERLAP_OF_STYLE.get(str(row["hair_style"]), min(OVERLAP_OF_STYLE.values()))
+        self._least *= 1.0 if row["facial_hair"] == "none" else OVERLAP_WITH_FACIAL_HAIR
+        self._least *= 1.0 if row["head_covering"] == "none" else OVERLAP_WITH_COVERING
         self._wrong: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
 
     def take(self, start: int, pictures: Mapping[str, Array]) -> None:
@@ -156,8 +161,7 @@ class MeshCheck:
     def _compare_alpha(self, mesh: Expected, covered: Array, segmentation: Array | None) -> None:
         inside = float((covered & mesh.mask).sum() / mesh.mask.sum())
         if segmentation is None:
-            least = OVERLAP_OF_STYLE.get(self._hair_style, min(OVERLAP_OF_STYLE.values()))
-            least *= 1.0 if self._facial_hair == "none" else OVERLAP_WITH_FACIAL_HAIR
+            least = self._least
             body = covered
         else:
             least = OVERLAP
@@ -190,7 +194,8 @@ class MeshCheck:
         self._wrong.setdefault((check, f"{self._prefix}.{member}", expected), []).append((frame, seen))
 
 
-_WORN = [SEGMENTATION_CLASSES.index(name) for name in ("hair", "lashes", "glasses")]
+_WORN = [SEGMENTATION_CLASSES.index(name) for name in ("hair", "lashes", "clothing", "glasses")]
+"""Classes that reach beyond the mesh: clothing by its collars, hoods and head coverings."""
 
 
 def _compared(shape: Shape) -> list[int]:

@@ -65,7 +65,7 @@ def check_sample(
         if posable and spec is not None and view % geometry.views_at_once(shape) == 0:
             expected = geometry.expect(probe, spec, sound, shape, view, found.add)
         checker = images.ViewCheck(view, shape, sound.get("landmarks"), found.add)
-        meshes = geometry.MeshCheck(view, expected, str(row["hair_style"]), str(row["facial_hair"]), found.add)
+        meshes = geometry.MeshCheck(view, expected, row, found.add)
         for start, pictures in images.windows(view, labels, members, shape, found.add):
             checker.take(start, pictures)
             meshes.take(start, pictures)
