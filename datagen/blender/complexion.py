@@ -1,4 +1,9 @@
-"""What the skin looks like at each vertex, from rest positions alone, so that it sticks to the person."""
+"""What the skin looks like, from rest positions alone, so that it sticks to the person.
+
+Pigments, regions and gloss vary slowly and are painted on the vertices. A texture adds what is finer than the
+mesh (freckles, moles, age spots, lines, grain) where the head has texture coordinates; without, the vertices'
+colour is all there is.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from datagen.blender.canvas import Canvas
 from datagen.blender.hairline import scalp_tint
 from datagen.blender.melanin import blood_fraction, melanin_fraction, skin_colour
 from datagen.blender.noise import fractal_noise, smoothstep
+from datagen.blender.spots import melanin_spots
+from datagen.blender.wrinkles import Wrinkles
 from datagen.geometry.posed import PosedClip
 from datagen.geometry.regions import FIELD_WIDTH_M
 from manifests.clip import Appearance
@@ -22,6 +30,10 @@ Array = NDArray[Any]
 @dataclass(frozen=True)
 class Complexion:
     """Per vertex of the surface; distances are signed, positive inside, metres."""
+
+    texture: Array | None
+    """uint8 [S, S, 4], row 0 at v = 1: sRGB, and the depth of lines as a share of ``wrinkles.DEEPEST_M``. None for
+    a head without texture coordinates."""
 
     colour: Array
     """float32 [Vs, 3], linear Rec.709."""
@@ -35,7 +47,12 @@ class Complexion:
     """float32 [Vs]: how much the lid's edge is darkened by lashes, in [0, 1]."""
 
 
-def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
+TEXTURE_SIZE = 1536
+"""Texels a side: half a millimetre each on the open head's face, which is less than a pixel at 512 pixels."""
+_CHUNK = 1 << 16
+
+
+def paint(posed: PosedClip, appearance: Appearance, age_years: float = 40.0) -> Complexion:
     """Colour and roughness of one person's skin."""
     rest, marks, regions = posed.rest.astype(np.float64), posed.rest_landmarks, posed.regions
     lips = smoothstep(-0.0012, 0.0012, _distance(regions.lips))
@@ -52,21 +69,54 @@ def paint(posed: PosedClip, appearance: Appearance) -> Complexion:
     blood = blood * (1 - lips) + lips * (0.06 + 0.07 * appearance.haemoglobin)
     melanin = melanin * (1 - lips * (0.35 + 0.25 * pale))
 
-    colour = skin_colour(melanin, blood)
-    inside = _mouth_cavity(rest, marks, posed.surface.vertices_of("skin"))[:, None]
-    colour = colour * (1 - inside) + inside * np.array([0.22, 0.045, 0.04])
-    share, hair = scalp_tint(posed, appearance)
-    tint = share[:, None]
-    colour = colour * (1 - tint) + tint * (0.8 * hair + 0.2 * colour * hair.mean())
-    roughness = appearance.roughness + 0.05 * blotches + 0.4 * tint[:, 0]
+    inside = _mouth_cavity(rest, marks, posed.surface.vertices_of("skin"))
+    tint, hair = scalp_tint(posed, appearance)
+    pigments = np.column_stack([melanin, blood, inside, tint])
+    colour = _colour(pigments, hair)
+    roughness = appearance.roughness + 0.05 * blotches + 0.4 * tint
     roughness = roughness * (1 - 0.30 * lips) - 0.08 * _shine(rest, marks)
     return Complexion(
+        _texture(posed, appearance, age_years, pigments, hair) if posed.surface.uv is not None else None,
         colour.astype(np.float32),
         np.clip(roughness, 0.2, 0.9).astype(np.float32),
         _distance(regions.brows),
         _distance(regions.clothing),
         _lashes(rest, marks, lids).astype(np.float32),
     )
+
+
+def _colour(pigments: Array, hair: Array) -> Array:
+    """Linear colour [N, 3] of pigments [N, 4]: melanin and blood, shares of the mouth's inside and of hair's tint."""
+    melanin, blood, inside, tint = (column[:, None] for column in pigments.T)
+    colour = skin_colour(melanin[:, 0], blood[:, 0])
+    colour = colour * (1 - inside) + inside * np.array([0.22, 0.045, 0.04])
+    return colour * (1 - tint) + tint * (0.8 * hair + 0.2 * colour * hair.mean())
+
+
+def _texture(posed: PosedClip, appearance: Appearance, age_years: float, pigments: Array, hair: Array) -> Array:
+    """The vertices' pigments at each texel, with what is finer than the mesh."""
+    bare = posed.regions.clothing[posed.surface.faces].min(axis=1) < 0.9
+    canvas = Canvas(posed.surface, TEXTURE_SIZE, bare)
+    points = canvas.at_texels(posed.rest.astype(np.float64))
+    fine = canvas.at_texels(pigments)
+    spots = melanin_spots(posed, appearance, age_years).at(points)
+    lines = Wrinkles(posed, appearance, age_years).depth_at(points)
+    skin = 1 - np.maximum(fine[:, 2], fine[:, 3])
+    fine[:, 0] *= np.exp((spots + 0.25 * lines) * skin + 0.10 * fractal_noise(points, 0.0016, 2, appearance.seed + 29))
+    fine[:, 1] *= np.exp(0.12 * fractal_noise(points, 0.0022, 2, appearance.seed + 31) + 0.3 * lines)
+    fine[:, 0] = np.minimum(fine[:, 0], 0.6)
+    out = np.zeros((len(canvas), 4), np.uint8)
+    for start in range(0, len(canvas), _CHUNK):  # a spectrum of each texel at once would take gigabytes
+        part = slice(start, start + _CHUNK)
+        out[part, :3] = np.rint(255 * _encoded(_colour(fine[part], hair)))
+    out[:, 3] = np.rint(255 * np.clip(lines * skin, 0, 1))
+    return canvas.picture(out)
+
+
+def _encoded(linear: Array) -> Array:
+    """sRGB's transfer function (IEC 61966-2-1)."""
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def _distance(field: Array) -> Array:

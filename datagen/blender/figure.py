@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.assets import open_image
 from datagen.blender import skin
 from datagen.blender.axes import points_to_blender, set_transform
 from datagen.blender.beard import beard_shade
@@ -20,7 +22,7 @@ from datagen.blender.glasses import Glasses
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
 from datagen.geometry.posed import PosedClip
-from manifests.clip import Appearance
+from manifests.clip import Appearance, ClipSpec
 
 Array = NDArray[Any]
 
@@ -44,10 +46,14 @@ class Part(Protocol):
 class Figure:
     """Built once a clip."""
 
-    def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance, thickness: float) -> None:
-        """``thickness`` scales the strands of hair to the picture's resolution."""
+    def __init__(
+        self, bpy: Any, collection: Any, posed: PosedClip, spec: ClipSpec, thickness: float, albedo: Path | None = None
+    ) -> None:
+        """``thickness`` scales the strands of hair to the picture's resolution; ``albedo`` is the user's picture of
+        the skin. Raises UserError if that cannot be read."""
+        appearance = spec.appearance
         self._parts: list[Part] = [
-            Body(bpy, collection, posed, appearance),
+            Body(bpy, collection, posed, appearance, spec.traits.age_years, albedo),
             Hair(bpy, collection, posed, appearance, thickness),
             FacialHair(bpy, collection, posed, appearance, thickness),
             Garment(bpy, collection, posed, appearance),
@@ -64,22 +70,33 @@ class Figure:
 class Body:
     """The head's own mesh, which moves by its vertices."""
 
-    def __init__(self, bpy: Any, collection: Any, posed: PosedClip, appearance: Appearance) -> None:
+    def __init__(
+        self,
+        bpy: Any,
+        collection: Any,
+        posed: PosedClip,
+        appearance: Appearance,
+        age_years: float,
+        albedo: Path | None,
+    ) -> None:
         self._vertices = posed.vertices
         self._shown: int | None = None
+        look = paint(posed, appearance, age_years)
+        picture = np.asarray(open_image(albedo)) if albedo else look.texture
+        texture = None if picture is None or posed.surface.uv is None else _image(bpy, picture)
         materials = [
-            skin.skin_material(bpy, appearance),
+            skin.skin_material(bpy, appearance, texture, lines=albedo is None),
             eye_material(bpy, appearance),
             skin.teeth_material(bpy),
             skin.tongue_material(bpy),
         ]
-        self._mesh = _mesh(bpy, posed, paint(posed, appearance))
+        self._mesh = _mesh(bpy, posed, look)
         _attribute(self._mesh, skin.BEARD, "FLOAT", "value", beard_shade(posed, appearance))
         for material in materials:
             self._mesh.materials.append(material)
         body = bpy.data.objects.new("figure", self._mesh)
         collection.objects.link(body)
-        self.blocks = [body, self._mesh, *materials]
+        self.blocks = [body, self._mesh, *materials, *([texture] if texture else [])]
 
     def pose(self, frame: int) -> None:
         """A frame like the last one costs Blender nothing."""
@@ -138,6 +155,9 @@ def _mesh(bpy: Any, posed: PosedClip, complexion: Complexion) -> Any:
     mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
     mesh.polygons.foreach_set("material_index", _SLOT[posed.surface.part].astype(np.int32))
     mesh.update(calc_edges=True)
+    if posed.surface.uv is not None and posed.surface.uv_faces is not None:
+        layer = mesh.uv_layers.new(name=skin.UV_LAYER, do_init=False)
+        layer.uv.foreach_set("vector", posed.surface.uv[posed.surface.uv_faces].astype(np.float32).ravel())
     rgba = np.concatenate([complexion.colour, np.ones((len(posed.rest), 1), np.float32)], axis=1)
     fields = np.stack([complexion.brows, complexion.clothing, complexion.lashes], axis=1)
     _attribute(mesh, skin.REST, "FLOAT_VECTOR", "vector", posed.rest)
@@ -146,6 +166,17 @@ def _mesh(bpy: Any, posed: PosedClip, complexion: Complexion) -> Any:
     _attribute(mesh, skin.FIELDS, "FLOAT_VECTOR", "vector", fields)
     _attribute(mesh, DIRECTION, "FLOAT_VECTOR", "vector", eye_directions(posed))
     return mesh
+
+
+def _image(bpy: Any, picture: Array) -> Any:
+    """An sRGB picture uint8 [H, W, 3 or 4], top row first, whose fourth channel is no transparency."""
+    height, width, channels = picture.shape
+    image = bpy.data.images.new("skin", width, height, alpha=True)
+    image.alpha_mode = "CHANNEL_PACKED"
+    texels = np.ones((height, width, 4), np.float32)
+    texels[..., :channels] = picture[::-1] / np.float32(255)
+    image.pixels.foreach_set(texels.ravel())
+    return image
 
 
 def _attribute(mesh: Any, name: str, kind: str, field: str, values: Array) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from datagen.blender.fabric import Cloth, worn_on_skin
 from datagen.blender.nodes import Graph
 from datagen.blender.pigment import mean_colour
+from datagen.blender.wrinkles import DEEPEST_M
 from manifests.clip import Appearance
 
 REST, COLOUR, ROUGHNESS, FIELDS = "rest", "colour", "roughness", "fields"
@@ -16,12 +17,18 @@ brows, distance into the clothing, lash darkness)."""
 BEARD = "beard"
 """Vertex attribute: how dense facial hair grows there, in [0, 1]."""
 
+UV_LAYER = "uv"
+
 _STUBBLE_M = 0.003
 _SUBSURFACE_SCALE_M = 0.0045
 
 
-def skin_material(bpy: Any, appearance: Appearance) -> Any:
-    """Skin that turns into fabric where the clothing starts: one closure, its parameters switched."""
+def skin_material(bpy: Any, appearance: Appearance, texture: Any = None, lines: bool = True) -> Any:
+    """Skin that turns into fabric where the clothing starts: one closure, its parameters switched.
+
+    ``texture`` is an image in the head's texture coordinates, with the depth of ``lines`` in its alpha; without one
+    the vertices' colour shows.
+    """
     material = bpy.data.materials.new("skin")
     material.use_nodes = True
     graph = Graph(material.node_tree)
@@ -32,13 +39,18 @@ def skin_material(bpy: Any, appearance: Appearance) -> Any:
     clothed = graph.ramp(clothing_distance, -0.0002, 0.0004)
 
     mottled = graph.math("MULTIPLY_ADD", fine, 0.55, 0.725)  # albedo guides the denoiser, so grain survives it
-    plain = graph.add(
-        "VectorMath", graph.attribute(COLOUR).outputs["Color"], operation="SCALE", named={"Scale": mottled}
-    ).outputs[0]
+    depth: Any = 0.0
+    painted = graph.attribute(COLOUR).outputs["Color"]
+    if texture is not None:
+        place = graph.add("UVMap", uv_map=UV_LAYER)
+        seen = graph.add("TexImage", place.outputs[0], image=texture, extension="EXTEND")
+        painted = seen.outputs["Color"]
+        depth = graph.math("MULTIPLY", seen.outputs["Alpha"], DEEPEST_M) if lines else 0.0
+    plain = graph.add("VectorMath", painted, operation="SCALE", named={"Scale": mottled}).outputs[0]
     skin = _hairs(graph, plain, rest, brow_distance, lashes, appearance)
     cloth = Cloth.of(appearance.fabric, appearance.clothing_colour, appearance.seed)
     fabric = worn_on_skin(graph, cloth, appearance.clothing, rest, clothing_distance)
-    pores = graph.math("MULTIPLY", fine, 0.00012)
+    pores = graph.math("SUBTRACT", graph.math("MULTIPLY", fine, 0.00012), depth)
     height = graph.lerp(clothed, pores, fabric.height)
     bump = graph.add("Bump", named={"Strength": 1.0, "Distance": 1.0, "Height": height})
     surface = graph.add(

@@ -82,7 +82,9 @@ class Studio:
         self._blocks = [block for light in spec.scene.lights for block in self._light(light, spec.head.head_centre)]
         self._blocks += light_world(self.bpy, self.scene, world, np.asarray(spec.head.head_centre))
         thickness = strand_thickness(clip)
-        self._figure = Figure(self.bpy, self.scene.collection, posed, spec.appearance, thickness)
+        look = spec.appearance
+        albedo = self.assets.file(look.albedo, look.albedo_sha256) if look.albedo else None
+        self._figure = Figure(self.bpy, self.scene.collection, posed, spec, thickness, albedo)
         return world
 
     def pose(self, frame: int) -> None:
