@@ -102,8 +102,8 @@ def _texture(posed: PosedClip, appearance: Appearance, age_years: float, pigment
     spots = melanin_spots(posed, appearance, age_years).at(points)
     lines = Wrinkles(posed, appearance, age_years).depth_at(points)
     skin = 1 - np.maximum(fine[:, 2], fine[:, 3])
-    fine[:, 0] *= np.exp((spots + 0.25 * lines) * skin + 0.10 * fractal_noise(points, 0.0016, 2, appearance.seed + 29))
-    fine[:, 1] *= np.exp(0.12 * fractal_noise(points, 0.0022, 2, appearance.seed + 31) + 0.3 * lines)
+    fine[:, 0] *= np.exp((spots + 0.6 * lines) * skin + 0.10 * fractal_noise(points, 0.0016, 2, appearance.seed + 29))
+    fine[:, 1] *= np.exp(0.12 * fractal_noise(points, 0.0022, 2, appearance.seed + 31) + 0.6 * lines)
     fine[:, 0] = np.minimum(fine[:, 0], 0.6)
     out = np.zeros((len(canvas), 4), np.uint8)
     for start in range(0, len(canvas), _CHUNK):  # a spectrum of each texel at once would take gigabytes

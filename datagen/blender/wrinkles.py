@@ -13,8 +13,8 @@ from manifests.clip import Appearance
 
 Array = NDArray[Any]
 
-DEEPEST_M = 0.0005
-_WIDTH_M = 0.0009
+DEEPEST_M = 0.0010
+_WIDTH_M = 0.0012
 _POINTS = 60
 
 
