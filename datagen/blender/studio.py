@@ -104,6 +104,11 @@ class Studio:
 
     def clear(self) -> None:
         """Remove the clip's data; world maps stay, shared by later clips."""
+        # Cycles keeps its scene from render to render, which is only for one clip's pictures: what an earlier clip
+        # left there would show in the last bit of a pixel. Blender frees it when the setting goes off.
+        render = self.scene.render
+        render.use_persistent_data = False
+        render.use_persistent_data = True
         blocks = [*self._blocks, *(self._figure.blocks if self._figure else [])]
         if blocks:
             self.bpy.data.batch_remove(blocks)
