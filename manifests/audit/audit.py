@@ -48,6 +48,8 @@ def audit(
         raise UserError(f"--level {level}: no such level; choose quick or full")
     if not 0 < sample <= 1:
         raise UserError(f"--sample {sample:g}: must be above 0 and at most 1, the share of clips to read")
+    if sample < 1 and level != "full":
+        raise UserError(f"--sample {sample:g}: only a full audit reads clips; add --level full")
     if replay < 0 or (workers is not None and workers < 1):
         raise UserError(f"--replay {replay}, --workers {workers}: must be 0 or more, and 1 or more")
     if replay and rerender is None:
@@ -66,6 +68,8 @@ def audit(
             sources, found, circumstances, sample, workers, address, probe, journal, progress
         )
         unchecked += few
+        if clips_read == 0:
+            unchecked.insert(0, f"any clip's members: the share of {sample:g} held no readable clip; take a larger one")
     else:
         unchecked.insert(0, QUICK)
     replayed = check_replays(reader, sources, found, replay, rerender) if replay and rerender else 0

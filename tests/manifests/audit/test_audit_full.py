@@ -235,6 +235,14 @@ def test_a_sample_of_clips_is_always_the_same(copy: Copy) -> None:
     assert 2300 < many < 2700
 
 
+def test_a_sample_that_holds_no_clip_is_said_to_have_read_none(copy: Copy) -> None:
+    report = copy.audit(level="full", sample=1e-9)
+    assert report.clips_read == 0
+    assert "any clip's members" in report.unchecked[0]
+    with pytest.raises(UserError, match="add --level full"):
+        copy.audit(sample=0.5)
+
+
 class StoppedError(Exception):
     pass
 
