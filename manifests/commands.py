@@ -22,7 +22,7 @@ SOUND, FAULTS = 0, 1
 class Above:
     """What the rooms above give."""
 
-    probe: GeometryProbe
+    probe: Callable[[], GeometryProbe]
     mesh: MeshProbe
     rerender: Rerender
 
@@ -118,7 +118,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             replay=arguments.replay,
             workers=arguments.workers,
             address=arguments.address,
-            probe=arguments.above.probe,
+            probe=arguments.above.probe() if arguments.level == "full" else None,
             rerender=arguments.above.rerender,
             progress=progress,
         )
