@@ -64,7 +64,7 @@ class Ancestries(Weights):
 
 class IdentitySettings(Settings):
     """Who the people are, and the shape of their heads. Of heads whose identity components have no meaning
-    (FLAME, SMPL-X) age shows in the hair and the skin alone, and the other traits do not show."""
+    (FLAME, SMPL-X) age shows in the hair alone, and the other traits do not show."""
 
     ages: Ages = Ages(young=1, middle=1, old=1)
     genders: Genders = Genders(feminine=2, between=1, masculine=2)

@@ -22,7 +22,7 @@ SOUND, FAULTS = 0, 1
 class Above:
     """What the rooms above give."""
 
-    probe: GeometryProbe
+    probe: Callable[[], GeometryProbe]
     mesh: MeshProbe
     rerender: Rerender
 
@@ -82,7 +82,13 @@ def add_commands(commands: Any, above: Above) -> None:
     diff.add_argument("b", metavar="B")
     diff.set_defaults(run=_diff)
 
-    _command(commands, "reindex", "make lost manifest parts again from the shards", _reindex)
+    _command(
+        commands,
+        "reindex",
+        "make lost manifest parts again from the shards",
+        _reindex,
+        "Exit status 1 if some could not be.",
+    )
 
     export = _command(commands, "export", "copy a subset into a corpus folder of its own, with a dataset card", _export)
     export.add_argument("--to", required=True, metavar="DIR_OR_URL")
@@ -112,7 +118,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             replay=arguments.replay,
             workers=arguments.workers,
             address=arguments.address,
-            probe=arguments.above.probe,
+            probe=arguments.above.probe() if arguments.level == "full" else None,
             rerender=arguments.above.rerender,
             progress=progress,
         )
@@ -176,10 +182,12 @@ def _diff(arguments: argparse.Namespace) -> int:
     return SOUND if found.equal else FAULTS
 
 
-def _reindex(arguments: argparse.Namespace) -> None:
+def _reindex(arguments: argparse.Namespace) -> int:
     from manifests.reindex import format_reindex, reindex
 
-    print(format_reindex(reindex(arguments.out)))
+    report = reindex(arguments.out)
+    print(format_reindex(report))
+    return FAULTS if report.problems else SOUND
 
 
 def _export(arguments: argparse.Namespace) -> None:

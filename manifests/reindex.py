@@ -26,6 +26,8 @@ MOST_SPEC_BYTES: Final = 1 << 20
 MOST_ENTRIES, MOST_CLIPS = 1_000_000, 100_000
 """Of one shard that is believed: true ones have thousands and hundreds."""
 LISTED: Final = 1000
+DAMAGED: Final = ".damaged"
+"""Ends the name of a file of the manifest that was set aside."""
 LOST: Final = "its row was lost and the shard holds no sample of it: it had been given up, or was left out"
 """The error of a clip that a whole shard does not hold."""
 
@@ -38,7 +40,9 @@ class ReindexReport:
     kept: int = 0
     """Files of the manifest that were sound."""
     damaged: int = 0
-    """Files of the manifest that were not, and are gone."""
+    """Files of the manifest that were not."""
+    set_aside: list[str] = field(default_factory=list)
+    """Those of them that no rows replace: they lie beside themselves under another name."""
     shards: list[int] = field(default_factory=list)
     """Whose rows were made again."""
     clips: int = 0
@@ -53,8 +57,9 @@ def reindex(out: str) -> ReindexReport:
     """Make the rows of every shard that no sound file of the manifest covers. The shards are only read.
 
     Where no clip was given up, the files are byte for byte those that were lost. A shard that is cut short, holds
-    anything but clips of its own, or waits for its spool is left alone and reported. Raises UserError if there is
-    no corpus, it is a view, or its manifest cannot be written.
+    anything but clips of its own, or waits for its spool is left alone and reported. A damaged file goes only when
+    rows of all its shards stand elsewhere; until then it is kept under a name that no reader takes. Raises UserError
+    if there is no corpus, it is a view, or its manifest cannot be written.
     """
     storage = Storage(out)
     if storage.exists(VIEW_FILE):
@@ -73,8 +78,8 @@ def reindex(out: str) -> ReindexReport:
                 _note(report, path, "missing, and its rows are lost as well; run generate")
             else:
                 _index_shard(storage, corpus, shard, report)
-        for path in damaged - {part_path(shard) for shard in report.shards}:
-            storage.delete(path)
+        for item in damaged:
+            _clear(storage, item, covered, report)
         compact(storage, corpus.layout, gaps=corpus.subset is not None)
     return report
 
@@ -90,17 +95,31 @@ def format_reindex(report: ReindexReport, most: int = 10) -> str:
             f"{report.lost:,} clips of them have no sample and nothing says why: they stand as given up; delete a "
             "shard's part and run generate to render them"
         )
+    lines += [f"kept as {path}: not all its rows could be made again" for path in report.set_aside[:most]]
     lines += [f"not indexed: {shard}: {why}" for shard, why in report.problems[:most]]
     if len(report.problems) > most:
         lines.append(f"and {len(report.problems) - most:,} more")
     return "\n".join(lines)
 
 
-def _manifest(storage: Storage, corpus: Corpus, report: ReindexReport) -> tuple[set[int], set[int], set[str]]:
+def _clear(storage: Storage, item: ManifestFile, covered: set[int], report: ReindexReport) -> None:
+    """Take a damaged file out of the manifest; what may still be of use is set aside, not deleted."""
+    remade = set(report.shards)
+    if item.first == item.last and item.path == part_path(item.first) and item.first in remade:
+        return  # the new rows were written over it
+    if not set(range(item.first, item.last + 1)) <= covered | remade:
+        aside = f"{item.path}{DAMAGED}"
+        with storage.open(item.path) as file:
+            storage.write(aside, iter(lambda: file.read(1 << 20), b""))
+        report.set_aside.append(aside)
+    storage.delete(item.path)
+
+
+def _manifest(storage: Storage, corpus: Corpus, report: ReindexReport) -> tuple[set[int], set[int], list[ManifestFile]]:
     """The shards that sound files of the manifest cover, those that damaged ones do, and the damaged files."""
     covered: set[int] = set()
     lost: set[int] = set()
-    damaged: set[str] = set()
+    damaged: list[ManifestFile] = []
     for item in filter(None, map(parse_manifest_name, storage.names(MANIFEST))):
         if not (0 <= item.last - item.first < SHARDS_PER_FILE and item.last < corpus.layout.shards):
             _note(report, item.path, "names shards that the corpus does not have; left as it is")
@@ -109,7 +128,7 @@ def _manifest(storage: Storage, corpus: Corpus, report: ReindexReport) -> tuple[
             covered.update(range(item.first, item.last + 1))
         else:
             report.damaged += 1
-            damaged.add(item.path)
+            damaged.append(item)
             lost.update(range(item.first, item.last + 1))
     return covered, lost, damaged
 

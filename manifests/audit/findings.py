@@ -77,9 +77,13 @@ CHECKS: Final[dict[str, Check]] = {
     "cameras-disagree": Check("error", "cameras, mesh and landmarks do not fit the pictures", _LEAVE_OUT),
     "landmarks-disagree": Check("error", "landmarks do not fit the cameras", _LEAVE_OUT),
     "normals-disagree": Check("error", "normals do not fit the geometry", _LEAVE_OUT),
+    "colour-disagrees": Check("error", "the colour picture does not lie on its labels", _LEAVE_OUT),
+    "labels-disagree": Check("error", "segmentation, uv or flow do not fit the geometry", _LEAVE_OUT),
     "depth-disagrees": Check("error", "depth does not fit the geometry", _LEAVE_OUT),
     "replay-differs": Check("error", "a clip rendered again is not what is stored", "audit with the same software"),
-    "geometry-unchecked": Check("note", "no head to check geometry against", "build or import the head, audit again"),
+    "geometry-unchecked": Check(
+        "warning", "no head to check geometry against", "build or import the head, audit again"
+    ),
     # The corpus as a whole.
     "identity-in-two-splits": Check("error", "an identity is in more than one split", "leave one of its splits out"),
     "clips-alike": Check("warning", "two clips are nearly the same", "leave one out, or change the seed"),

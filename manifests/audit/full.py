@@ -87,12 +87,15 @@ def _spread(
 
 
 def _tasks(sources: Sequence[AuditedSource], sample: float) -> Iterator[ShardTask]:
-    """One for each shard that has rows, in their order."""
+    """One for each shard that has rows, in their order. Of each corpus at least the first clip is read."""
     for source in sources:
+        first = None
         for shard, rows in itertools.groupby(_rows(source), key=lambda row: row["shard"]):
             if shard is not None and 0 <= shard < source.corpus.layout.shards:
                 readable = tuple(row for row in rows if row["status"] == OK and _whole(row))
-                yield ShardTask(source.number, source.storage.url, shard, readable, sample, source.prefix)
+                always = str(readable[0]["key"]) if readable and first is None else None
+                first = first or always
+                yield ShardTask(source.number, source.storage.url, shard, readable, sample, always, source.prefix)
 
 
 def _rows(source: AuditedSource) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from factorportrait import main
 from manifests import reindex as module
 from manifests import spool, tar
 from manifests.corpus import Corpus, write_corpus
@@ -89,6 +90,20 @@ def test_damaged_files_are_replaced(out: Path) -> None:
                     assert reindex(str(out)).damaged == 1
                     assert data_hashes(out) == before
     assert damaged > 24
+
+
+def test_a_damaged_file_that_nothing_replaces_is_set_aside(out: Path) -> None:
+    """Whatever is wrong with it, its rows may be the only ones: its shard is of no use here."""
+    damaged = (out / COMPACTED).read_bytes()[:-1]
+    (out / COMPACTED).write_bytes(damaged)
+    (out / "shards" / "toy-000001.tar").write_bytes(b"no tar")
+    report = reindex(str(out))
+    assert report.shards == [0]
+    assert report.set_aside == [f"{COMPACTED}.damaged"]
+    assert (out / f"{COMPACTED}.damaged").read_bytes() == damaged
+    assert [row["index"] for row in read_manifest(str(out)).to_pylist()] == [0, 1, 2, 3, 8, 9]
+    assert f"kept as {COMPACTED}.damaged" in format_reindex(report)
+    assert main(["reindex", str(out)]) == 1  # the shard is still of no use
 
 
 def test_rows_in_the_wrong_place_are_damage(out: Path) -> None:
