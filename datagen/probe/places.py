@@ -42,8 +42,9 @@ def _places(head: HeadModel, surface: Surface, spec: Mapping[str, Any], motion: 
     rest = surface.refine(head.rest(motion.shape))
     check_reach(rest)
     faces = _spread(surface, rest, np.asarray(head.info.head_centre), count)
-    neckline = spec["appearance"]["neckline_m"]
-    classes, mixed = face_classes(surface, make_regions(surface, rest, surface.landmarks(rest), float(neckline)))
+    look = spec["appearance"]
+    regions = make_regions(surface, rest, surface.landmarks(rest), float(look["neckline_m"]), str(look["clothing"]))
+    classes, mixed = face_classes(surface, regions)
     patch = _Patch.around(surface, faces)
     made: dict[str, list[Array]] = {name: [] for name in ("points", "normals", "pose_points", "pose_normals", "marks")}
     for start in range(0, motion.frames, _FRAMES_AT_ONCE):
