@@ -20,7 +20,7 @@ from datagen.config import load_config
 from datagen.heads.importer import import_head
 from datagen.heads.store import heads_folder
 from datagen.pipeline import Pipeline
-from manifests.conventions import RECIPES
+from manifests.conventions import RECIPES, SEGMENTATION_CLASSES, WORN_CLASSES
 from manifests.decode import decode
 from tests.conftest import CONFIG, Generated, data_hashes, finish, start_generate
 from tests.datagen.heads.foreign_files import chumpy_pickle, flame_like, write_flame_landmarks
@@ -148,7 +148,9 @@ def test_heads_of_every_format_go_through_the_same_pipeline(
     assert not alpha[:2].any()
     colour = sample["v00.rgb.mp4"][0].astype(float)
     assert np.abs(colour[alpha].mean(axis=0) - colour[~alpha].mean(axis=0)).max() > 10
-    assert (sample["v00.depth.mkv"][0][alpha] > 0).mean() > 0.8
+    worn = np.isin(sample["v00.segmentation.mkv"][0], [SEGMENTATION_CLASSES.index(name) for name in WORN_CLASSES])
+    assert (alpha & ~worn).mean() > 0.05
+    assert (sample["v00.depth.mkv"][0][alpha & ~worn] > 0).mean() > 0.95
     assert (sample["v00.segmentation.mkv"][0] > 0).mean() == alpha.mean()
     column, row = np.floor(sample["landmarks.npz"]["pixels"][0, 0]).astype(int).T
     assert ((column >= 0) & (column < 64) & (row >= 0) & (row < 64)).all()
