@@ -21,6 +21,7 @@ from datagen.blender.garments import Garment
 from datagen.blender.glasses import Glasses
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
+from datagen.blender.things import shaped_object
 from datagen.geometry.posed import PosedClip
 from manifests.clip import Appearance, ClipSpec
 
@@ -94,8 +95,7 @@ class Body:
         _attribute(self._mesh, skin.BEARD, "FLOAT", "value", beard_shade(posed, appearance))
         for material in materials:
             self._mesh.materials.append(material)
-        body = bpy.data.objects.new("figure", self._mesh)
-        collection.objects.link(body)
+        body = shaped_object(bpy, collection, "figure", self._mesh)
         self.blocks = [body, self._mesh, *materials, *([texture] if texture else [])]
 
     def pose(self, frame: int) -> None:
@@ -121,12 +121,14 @@ class Hair:
             return
         material = hair_material(bpy, appearance)
         self._curves = hair_curves(bpy, strands, material)
+        if strands.head_share is not None:
+            self._hair = shaped_object(bpy, collection, "hair", self._curves)
+            self.blocks = [self._hair, self._curves, material]
+            self._bend = Bend(posed, strands.points, strands.head_share)
+            return
         self._hair = bpy.data.objects.new("hair", self._curves)
         collection.objects.link(self._hair)
         self.blocks = [self._hair, self._curves, material]
-        if strands.head_share is not None:
-            self._bend = Bend(posed, strands.points, strands.head_share)
-            return
         self._twin = bpy.data.objects.new("hair twin", self._curves)
         collection.objects.link(self._twin)
         self.blocks.insert(1, self._twin)

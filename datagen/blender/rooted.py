@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from datagen.blender.axes import points_to_blender
 from datagen.blender.nodes import Graph
+from datagen.blender.things import shaped_object
 from datagen.geometry.posed import PosedClip
 
 Array = NDArray[Any]
@@ -79,8 +80,7 @@ class RootedHair:
         self._curves.add_curves([points] * count)
         self._curves.attributes.new("radius", "FLOAT", "POINT").data.foreach_set("value", strands.radius.ravel())
         self._curves.materials.append(material)
-        thing = bpy.data.objects.new(name, self._curves)
-        collection.objects.link(thing)
+        thing = shaped_object(bpy, collection, name, self._curves)
         self.blocks = [thing, self._curves, material]
 
     def pose(self, frame: int) -> None:

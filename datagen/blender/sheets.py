@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from datagen.blender.axes import points_to_blender
 from datagen.blender.fabric import REST, WEAVE
+from datagen.blender.things import shaped_object
 
 Array = NDArray[Any]
 
@@ -90,9 +91,7 @@ def sheet_object(bpy: Any, collection: Any, name: str, sheet: Sheet, material: A
         data = mesh.attributes.new(attribute, "FLOAT_VECTOR", "POINT").data
         data.foreach_set("vector", np.ascontiguousarray(values, np.float32).ravel())
     mesh.materials.append(material)
-    thing = bpy.data.objects.new(name, mesh)
-    collection.objects.link(thing)
-    return thing, mesh
+    return shaped_object(bpy, collection, name, mesh), mesh
 
 
 def _unit(vectors: Array) -> Array:
