@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from manifests.corpus import read_corpus
 from manifests.errors import UserError
-from manifests.layout import MANIFEST
+from manifests.layout import MANIFEST, VIEW_FILE
 from manifests.manifest import compact
-from manifests.reader import MAX_SOURCES, VIEW_FILE, write_view
+from manifests.reader import MAX_SOURCES, write_view
 from manifests.storage import Storage
 
 

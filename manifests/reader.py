@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from manifests.corpus import Corpus, read_corpus
 from manifests.errors import UserError
-from manifests.layout import ManifestFile
+from manifests.layout import VIEW_FILE, ManifestFile
 from manifests.manifest import iter_file, iter_manifest, manifest_files
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row
 
-VIEW_FILE = "view.json"
 VIEW_VERSION = 1
 MAX_SOURCES = 10_000
 MAX_MEMBER_BYTES = 1 << 30

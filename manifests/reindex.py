@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from manifests import spool, tar
 from manifests.corpus import MOST, Corpus, read_corpus
 from manifests.errors import UserError
-from manifests.layout import MANIFEST, SHARDS, Layout, ManifestFile, parse_manifest_name, part_path
+from manifests.layout import MANIFEST, SHARDS, VIEW_FILE, Layout, ManifestFile, parse_manifest_name, part_path
 from manifests.manifest import SHARDS_PER_FILE, compact, iter_file, write_part
-from manifests.reader import VIEW_FILE
+from manifests.rows import OtherVersionError
 from manifests.shard import copy_data
 from manifests.storage import Storage
 from manifests.table import OK, QUARANTINED, SCHEMA, Row, StoredMember, clip_row, quarantined_row
@@ -58,8 +58,9 @@ def reindex(out: str) -> ReindexReport:
 
     Where no clip was given up, the files are byte for byte those that were lost. A shard that is cut short, holds
     anything but clips of its own, or waits for its spool is left alone and reported. A damaged file goes only when
-    rows of all its shards stand elsewhere; until then it is kept under a name that no reader takes. Raises UserError
-    if there is no corpus, it is a view, or its manifest cannot be written.
+    rows of all its shards stand elsewhere; until then it is kept under a name that no reader takes. Raises UserError,
+    with nothing changed, if there is no corpus, it is a view, or another version of this program wrote it; and if its
+    manifest cannot be written.
     """
     storage = Storage(out)
     if storage.exists(VIEW_FILE):
@@ -148,6 +149,8 @@ def _is_sound(storage: Storage, corpus: Corpus, item: ManifestFile) -> bool:
             if not (in_order and index[-1] < clips.stop and _rows_fit(batch, index, layout)):
                 return False
             following = int(index[-1]) + 1
+    except OtherVersionError:  # whole, and perhaps more than this version could make of the shards
+        raise
     except UserError:
         return False
     return corpus.subset is not None or following == clips.stop

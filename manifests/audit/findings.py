@@ -50,6 +50,11 @@ CHECKS: Final[dict[str, Check]] = {
     "shard-truncated": Check("error", "a shard ends before its last clip", _ANEW),
     "shard-malformed": Check("error", "a shard is no plain tar of the manifest's clips", _ANEW),
     "manifest-damaged": Check("error", "a file of the manifest cannot be read", "run `factorportrait reindex`"),
+    "manifest-version": Check(
+        "error",
+        "a file of the manifest was written by another version of factorportrait",
+        "use the version that wrote it, or generate the corpus anew",
+    ),
     "manifest-missing": Check("error", "a committed range of clips has no rows", "run generate or reindex"),
     "row-invalid": Check("error", "a manifest row says what no clip can be", "run `factorportrait reindex`"),
     "key-duplicate": Check("error", "two rows or samples have one key", "run `factorportrait reindex`"),

@@ -12,7 +12,7 @@ from manifests.audit.report import Findings
 from manifests.audit.row_checks import RowChecks
 from manifests.audit.sources import AuditedSource
 from manifests.layout import MANIFEST
-from manifests.rows import PLACES, SCALARS, DamagedFileError
+from manifests.rows import PLACES, SCALARS, DamagedFileError, OtherVersionError
 
 
 def check_manifests(sources: Sequence[AuditedSource], found: Findings) -> list[str]:
@@ -45,7 +45,8 @@ def _check_source(source: AuditedSource, found: Findings, likeness: Likeness) ->
                 source.with_sample += int(rows.ok.sum())
         except DamagedFileError as error:
             source.damaged.add(item.path)
-            found.add("manifest-damaged", "", source.place(item.path), "a file of rows", error)
+            check = "manifest-version" if isinstance(error, OtherVersionError) else "manifest-damaged"
+            found.add(check, "", source.place(item.path), "a file of rows, with the columns of this version", error)
             continue
         checks.finish()
         source.shards += len(checks.ends)
