@@ -34,7 +34,8 @@ def add_commands(commands: Any, above: Above) -> None:
         "audit",
         "find faults in a corpus",
         _audit,
-        "Exit status 0: sound; 1: faults were found; 2: it could not run. Quick reads the manifest and the names and "
+        "Exit status 0: sound, even if with warnings; 1: errors were found, or with --strict warnings; 2: it could not "
+        "run. Quick reads the manifest and the names and "
         "sizes of shards; full reads the shards as well, in parallel, and goes on where an interrupted audit stopped.",
     )
     audit.add_argument("--level", choices=("quick", "full"), default="quick")
@@ -42,6 +43,7 @@ def add_commands(commands: Any, above: Above) -> None:
     audit.add_argument("--replay", type=int, default=0, metavar="N", help="render N clips again and compare")
     audit.add_argument("--workers", type=int, metavar="N", help="processes of a full audit (default: one a core)")
     audit.add_argument("--address", metavar="ADDR", help="spread a full audit over an existing Ray cluster")
+    audit.add_argument("--strict", action="store_true", help="exit status 1 for warnings too, not for errors alone")
     audit.add_argument("--json", action="store_true", help="print JSON")
     audit.set_defaults(above=above)
 
@@ -123,7 +125,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     print(report.to_json() if arguments.json else format_audit(report))
-    return SOUND if report.sound else FAULTS
+    return SOUND if report.passes(arguments.strict) else FAULTS
 
 
 def _report(arguments: argparse.Namespace) -> None:

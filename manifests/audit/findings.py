@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Severity = Literal["error", "warning", "note"]
 """An error makes a corpus unsound; a warning may spoil training; a note is only worth knowing."""
+
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+"""The gravest first."""
 
 
 @dataclass(frozen=True)
