@@ -13,11 +13,15 @@ from typing import Any
 from manifests.conventions import FORMAT_VERSION
 from manifests.errors import UserError
 from manifests.layout import CORPUS_FILE, VIEW_FILE, Layout
+from manifests.source import installed_digest
 from manifests.storage import Storage
 from manifests.text import shown
 
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 """It becomes part of paths."""
+
+PROGRAM = "factorportrait"
+"""The distribution that all this belongs to."""
 
 MOST = 1_000_000_000
 """Of clips, and so of anything counted here."""
@@ -106,7 +110,11 @@ def write_corpus(storage: Storage, corpus: Corpus) -> None:
 def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     """The corpus that is there already and that `wanted` continues or grows; None for an empty place.
 
-    Raises UserError, and changes nothing, if the place holds another corpus, more clips, or other things.
+    Raises UserError, and changes nothing, if the place holds another corpus, more clips, or other things, or was
+    begun with other software. Of this program the very sources that shape clips must be the same: whoever edits a
+    comment in them finishes an old corpus with the old checkout. To tell harmless edits from others would be a guess,
+    and one clip among millions that the corpus' own record does not account for is found by nobody, so nothing
+    overrides this.
     """
     names = storage.names()
     if CORPUS_FILE not in names:
@@ -131,9 +139,10 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     for name in sorted(found.software | wanted.software):
         there, here = found.software.get(name, "absent"), wanted.software.get(name, "absent")
         if there != here:
+            own = "go on with the source that began it (its `factorportrait --version` prints that)"
             raise UserError(
-                f"output {storage.url} was begun with {name} {there}, here is {here}: clips would differ; "
-                f"install {name} {there}, or choose another --out"
+                f"output {storage.url} was begun with {name} {there}, here is {here}: clips could differ; "
+                f"{own if name == PROGRAM else f'install {name} {there}'}, or choose another --out"
             )
     if found.clips > wanted.clips:
         raise UserError(
@@ -156,10 +165,10 @@ def _check_version(storage: Storage, fields: Any) -> None:
     else:
         return
     software = fields.get("software")
-    by = software.get("factorportrait") if isinstance(software, dict) else None
+    by = software.get(PROGRAM) if isinstance(software, dict) else None
     raise UserError(
         f"{storage.url}: was written by another version of factorportrait ({difference}; "
-        f"{f'it was made by {shown(by, 40)}, ' if by else ''}here is {installed_version('factorportrait')}): "
+        f"{f'it was made by {shown(by, 40)}, ' if by else ''}here is {installed_version(PROGRAM)}): "
         "use the version that wrote it, or generate the corpus anew with this one"
     )
 
@@ -180,11 +189,13 @@ def _is_sound(subset: Subset) -> bool:
 
 @functools.cache
 def installed_version(name: str) -> str:
-    """Version of an installed distribution, or ``absent``."""
+    """Version of an installed distribution, or ``absent``. This program's own has a digest of the sources that shape
+    clips behind it, ``0.1.0+0123456789ab``: two checkouts of one version may make other clips."""
     try:
-        return metadata.version(name)
+        version = metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
-        return "absent"
+        version = "absent"
+    return f"{version}+{installed_digest()}" if name == PROGRAM else version
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], most: int = 3) -> str:

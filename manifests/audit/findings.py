@@ -64,6 +64,11 @@ CHECKS: Final[dict[str, Check]] = {
     "corpus-unfinished": Check("note", "not all clips are made yet", "run the same generate command again"),
     "clip-quarantined": Check("warning", "a clip was given up", "see its error; mend it and generate that shard anew"),
     "software-differs": Check("error", "a clip was made by other software than the corpus says", _ANEW),
+    "source-differs": Check(
+        "note",
+        "the corpus was made by another version or source of factorportrait than audits it",
+        "audit with the one that made it wherever bytes or geometry seem to differ",
+    ),
     "head-differs": Check("error", "a clip was made from another head file than the corpus says", _ANEW),
     "config-differs": Check("error", "a clip was made from another configuration than the corpus says", _ANEW),
     # One clip's members.

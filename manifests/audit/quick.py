@@ -11,7 +11,8 @@ from manifests.audit.parameters import Parameters
 from manifests.audit.report import Findings
 from manifests.audit.row_checks import RowChecks
 from manifests.audit.sources import AuditedSource
-from manifests.layout import MANIFEST
+from manifests.corpus import PROGRAM, installed_version
+from manifests.layout import CORPUS_FILE, MANIFEST
 from manifests.rows import PLACES, SCALARS, DamagedFileError, OtherVersionError
 
 
@@ -30,6 +31,9 @@ def check_manifests(sources: Sequence[AuditedSource], found: Findings) -> list[s
 def _check_source(source: AuditedSource, found: Findings, likeness: Likeness) -> list[str]:
     corpus = source.corpus
     there = list_shards(source.storage, corpus)
+    made, here = corpus.software.get(PROGRAM), installed_version(PROGRAM)
+    if made not in (None, here):
+        found.add("source-differs", "", source.place(CORPUS_FILE), f"{PROGRAM} {here}", f"{PROGRAM} {made}")
     parameters = Parameters(source.promise, found, source.place)
     keys = hashlib.sha256()
     for item in source.files:
