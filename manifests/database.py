@@ -201,7 +201,7 @@ class _ManifestFiles(AbstractFileSystem):
     def read(self, name: str, start: int, stop: int) -> bytes:
         file = self._known[name]
         with self._noted(file):
-            return bytes(file.storage.fs.cat_file(file.url, start=start, end=stop))
+            return file.storage.read(file.item.path, start, stop)
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         name = self._strip_protocol(path)

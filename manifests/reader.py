@@ -102,7 +102,9 @@ class CorpusReader:
                         raise UserError(f"{path} ends within {row['key']}.{name}; put back a good copy, or audit it")
                     found[name] = data
         except FileNotFoundError:
-            raise UserError(f"{source.url}/{path} is missing; put it back, or make it anew with generate") from None
+            raise UserError(f"{source.url}/{path} is missing; put it back, or see what an audit advises") from None
+        except IsADirectoryError as error:
+            raise UserError(f"{source.url}/{path} is {error.strerror}; put the file itself there") from None
         return found
 
 

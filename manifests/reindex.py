@@ -110,8 +110,12 @@ def _clear(storage: Storage, item: ManifestFile, covered: set[int], report: Rein
         return  # the new rows were written over it
     if not set(range(item.first, item.last + 1)) <= covered | remade:
         aside = f"{item.path}{DAMAGED}"
-        with storage.open(item.path) as file:
-            storage.write(aside, iter(lambda: file.read(1 << 20), b""))
+        try:
+            with storage.open(item.path) as file:
+                storage.write(aside, iter(lambda: file.read(1 << 20), b""))
+        except IsADirectoryError as error:
+            _note(report, item.path, f"{error.strerror}; put the file itself there")
+            return
         report.set_aside.append(aside)
     storage.delete(item.path)
 

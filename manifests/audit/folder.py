@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from manifests.tar import END
 
 Array = NDArray[Any]
 
-_ODD: Final = -1
-"""The size of what is no plain file."""
+_ODD, _LINK = -1, -2
+"""The sizes of what is no plain file."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def check_shards(item: ManifestFile, ends: dict[int, int], there: ShardFiles, co
         where, size = place(corpus.layout.shard_path(shard)), there.size(shard)
         if size is None:
             found.add("shard-missing", "", where, f"the shard that {item.path} names", "no such file")
-        elif size == _ODD:
-            found.add("shard-malformed", "", where, "a plain file", "a folder, link to nowhere, pipe or device")
+        elif size < 0:
+            seen = "a link, which is not followed" if size == _LINK else "a folder, pipe or device"
+            found.add("shard-malformed", "", where, "a plain file", seen)
         elif size < end + len(END):
             found.add("shard-truncated", "", where, f"{end + len(END)} bytes", f"{size} bytes")
         elif size > end + len(END):
@@ -146,6 +147,7 @@ def _listing(storage: Storage) -> Iterator[tuple[str, int]]:
     if not storage.local:
         yield from storage.sizes(SHARDS).items()
         return
+    storage.check_folder(SHARDS)
     try:
         entries = os.scandir(f"{storage.url}/{SHARDS}")
     except (FileNotFoundError, NotADirectoryError):
@@ -154,8 +156,11 @@ def _listing(storage: Storage) -> Iterator[tuple[str, int]]:
         for entry in entries:
             if entry.name.startswith(".") and entry.name.endswith(".tmp"):
                 continue  # a writer's temporary
+            if entry.is_symlink():
+                yield entry.name, _LINK
+                continue
             try:
-                status = entry.stat()
+                status = entry.stat(follow_symlinks=False)
             except OSError:
                 yield entry.name, _ODD
                 continue
