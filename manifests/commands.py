@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from manifests.audit.probe import GeometryProbe, MeshProbe, Rerender
 
 SOUND, FAULTS = 0, 1
-"""Exit statuses of audit, replay and diff."""
+"""Exit statuses of audit, replay, diff and reindex."""
+
+ONE_CORPUS = ("reindex", "export")
+"""Commands that take no view."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def add_commands(commands: Any, above: Above) -> None:
     merge = commands.add_parser(
         "merge",
         help="several corpora into one view, or the small parts of one manifest into few files",
-        description="With --out: a view over the given corpora, which all reading commands take. Without: the small "
-        "parts of the one given corpus' manifest are put into few files.",
+        description="With --out: a view over the given corpora, which all reading commands but export take. Without: "
+        "the small parts of the one given corpus' manifest are put into few files.",
     )
     merge.add_argument("sources", nargs="+", metavar="OUT")
     merge.add_argument("--out", metavar="VIEW", help="folder or URL of the view")
@@ -104,7 +107,8 @@ def _command(
 ) -> argparse.ArgumentParser:
     text = f"{summary[0].upper()}{summary[1:]}. {more}".strip()
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
-    parser.add_argument("out", metavar="OUT", help="folder or fsspec URL of a corpus, or of a view")
+    kinds = "a corpus" if name in ONE_CORPUS else "a corpus, or of a view"
+    parser.add_argument("out", metavar="OUT", help=f"folder or fsspec URL of {kinds}")
     parser.set_defaults(run=run)
     return parser
 

@@ -76,7 +76,8 @@ def reindex(out: str) -> ReindexReport:
             if shard in in_the_making:
                 _note(report, path, "in the making: its clips wait in the spool; run generate")
             elif shard not in there:
-                _note(report, path, "missing, and its rows are lost as well; run generate")
+                again = "generate" if corpus.subset is None else "the same export again"
+                _note(report, path, f"missing, and its rows are lost as well; run {again}")
             else:
                 _index_shard(storage, corpus, shard, report)
         for item in damaged:
@@ -93,8 +94,8 @@ def format_reindex(report: ReindexReport, most: int = 10) -> str:
     ]
     if report.lost:
         lines.append(
-            f"{report.lost:,} clips of them have no sample and nothing says why: they stand as given up; delete a "
-            "shard's part and run generate to render them"
+            f"{report.lost:,} clips of them have no sample and nothing says why: they stand as given up; to render "
+            "them, delete their shards and the manifest files that have their rows, reindex, and run generate"
         )
     lines += [f"kept as {path}: not all its rows could be made again" for path in report.set_aside[:most]]
     lines += [f"not indexed: {shard}: {why}" for shard, why in report.problems[:most]]

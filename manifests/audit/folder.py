@@ -106,14 +106,17 @@ def check_cover(
         found.more("shard-extra", len(orphans) - found.room("shard-extra"))
         if not subset:
             found.add("corpus-unfinished", "", place(SHARDS), f"shards {first} to {stop - 1}", "not generated yet")
-    for name in there.others[: found.room("shard-extra")]:
-        found.add("shard-extra", "", place(f"{SHARDS}/{name}"), "shards of this corpus alone", name)
-    found.more("shard-extra", there.others_count - len(there.others))
+    kept = there.others[: found.room("file-extra")]
+    for name in kept:
+        found.add("file-extra", "", place(f"{SHARDS}/{name}"), "shards of this corpus alone", name)
+    found.more("file-extra", there.others_count - len(kept))
     used = {item.path for item in manifest_files(storage)}
     for name in storage.names(MANIFEST):
         known = parse_manifest_name(name)
-        if known is None or known.first >= corpus.layout.shards:
-            found.add("manifest-damaged", "", place(f"{MANIFEST}/{name}"), "a name that files of it have", name)
+        if known is None:
+            found.add("file-extra", "", place(f"{MANIFEST}/{name}"), "files of the manifest alone", name)
+        elif known.first >= corpus.layout.shards:
+            found.add("manifest-damaged", "", place(known.path), f"shards below {corpus.layout.shards}", name)
         elif known.path not in used and known.last - known.first >= 0 and not _within(known, used):
             found.add("manifest-damaged", "", place(known.path), "files that do not overlap", "one that overlaps")
 

@@ -83,7 +83,8 @@ def same_parameters(copy: Copy) -> None:
 
 FAULTS: list[tuple[str, Plant]] = [
     ("shard-missing", lambda copy: copy.shard(1).unlink()),
-    ("shard-extra", stray),
+    ("file-extra", stray),
+    ("file-extra", lambda copy: (copy.out / "manifest" / "part-000000.parquet.damaged").write_bytes(b"")),
     ("shard-truncated", cut),
     ("shard-malformed", append),
     ("shard-malformed", pipe),
