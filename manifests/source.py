@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-BESIDE_CLIPS: Final = ("farm", "generate.py", "preview.py", "probe.py")
+BESIDE_CLIPS: Final = ("farm", "generate.py", "preview.py", "probe")
 """Of ``datagen``, what spreads, starts and looks at the work."""
 
 SHAPING: Final = ("arrays", "clip", "conventions", "decode", "layout", "shard", "spool", "table", "tar")
