@@ -57,8 +57,17 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from manifests.corpus import PROGRAM, installed_version
+
+        print(f"{PROGRAM} {installed_version(PROGRAM)}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, audit, look at.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="version, and a digest of what shapes clips")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     generate = commands.add_parser(

@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 
 CORPUS_FILE = "corpus.json"
+VIEW_FILE = "view.json"
+"""Stands alone in a folder that is a view over several corpora."""
 SHARDS = "shards"
 MANIFEST = "manifest"
 SPOOL = "spool"

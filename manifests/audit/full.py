@@ -15,7 +15,7 @@ from manifests.audit.probe import GeometryProbe
 from manifests.audit.report import Findings
 from manifests.audit.shard_check import ShardTask
 from manifests.audit.sources import AuditedSource
-from manifests.corpus import installed_version
+from manifests.corpus import PROGRAM, installed_version
 from manifests.table import OK, SCHEMA, Row
 
 _ROWS = 1000
@@ -37,7 +37,7 @@ def check_contents(
     """The number of clips that were read, and what could not be checked."""
     corpora = [source.corpus for source in sources]
     hashes = [corpus.config_hash for corpus in corpora]
-    path = journal or journal_path(*circumstances, *hashes, installed_version("factorportrait"))
+    path = journal or journal_path(*circumstances, *hashes, installed_version(PROGRAM))
     shards = sum(source.shards for source in sources)
     if not shards:
         return 0, []
