@@ -17,7 +17,7 @@ from manifests.commands import Above, add_commands
 from manifests.errors import UserError
 
 if TYPE_CHECKING:
-    from manifests.audit.probe import Expected
+    from manifests.audit.probe import GeometryProbe
     from manifests.clip import Member
 
 OPTIONS_WITH_VALUE = ("--out", "--workers", "--address", "--clip")
@@ -57,8 +57,17 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from manifests.corpus import PROGRAM, installed_version
+
+        print(f"{PROGRAM} {installed_version(PROGRAM)}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, audit, look at.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="version, and a digest of what shapes clips")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     generate = commands.add_parser(
@@ -104,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--replace", action="store_true", help="replace an imported head of the same name")
     take.set_defaults(run=_heads_import)
 
-    add_commands(commands, Above(probe=_probe, mesh=_mesh, rerender=_rerender))
+    add_commands(commands, Above(probe=_geometry, mesh=_mesh, rerender=_rerender))
     return parser
 
 
@@ -201,15 +210,10 @@ def _heads_import(arguments: argparse.Namespace) -> None:
     print(f"{head.name}: imported, {head.kind}, sha256 {head.sha256}")
 
 
-def _probe(
-    spec: Mapping[str, Any],
-    motion: Mapping[str, Any],
-    cameras: Mapping[str, Any],
-    pictures: Sequence[tuple[int, int]],
-) -> list[Expected]:
-    from datagen.probe import probe
+def _geometry() -> GeometryProbe:
+    from datagen.probe import GEOMETRY
 
-    return probe(spec, motion, cameras, pictures)
+    return GEOMETRY
 
 
 def _mesh(spec: Mapping[str, Any], motion: Mapping[str, Any]) -> tuple[Any, Any]:

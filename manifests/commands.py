@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from manifests.audit.probe import GeometryProbe, MeshProbe, Rerender
 
 SOUND, FAULTS = 0, 1
-"""Exit statuses of audit, replay and diff."""
+"""Exit statuses of audit, replay, diff and reindex."""
+
+ONE_CORPUS = ("reindex", "export")
+"""Commands that take no view."""
 
 
 @dataclass(frozen=True)
 class Above:
     """What the rooms above give."""
 
-    probe: GeometryProbe
+    probe: Callable[[], GeometryProbe]
     mesh: MeshProbe
     rerender: Rerender
 
@@ -34,7 +37,8 @@ def add_commands(commands: Any, above: Above) -> None:
         "audit",
         "find faults in a corpus",
         _audit,
-        "Exit status 0: sound; 1: faults were found; 2: it could not run. Quick reads the manifest and the names and "
+        "Exit status 0: sound, even if with warnings; 1: errors were found, or with --strict warnings; 2: it could not "
+        "run. Quick reads the manifest and the names and "
         "sizes of shards; full reads the shards as well, in parallel, and goes on where an interrupted audit stopped.",
     )
     audit.add_argument("--level", choices=("quick", "full"), default="quick")
@@ -42,6 +46,7 @@ def add_commands(commands: Any, above: Above) -> None:
     audit.add_argument("--replay", type=int, default=0, metavar="N", help="render N clips again and compare")
     audit.add_argument("--workers", type=int, metavar="N", help="processes of a full audit (default: one a core)")
     audit.add_argument("--address", metavar="ADDR", help="spread a full audit over an existing Ray cluster")
+    audit.add_argument("--strict", action="store_true", help="exit status 1 for warnings too, not for errors alone")
     audit.add_argument("--json", action="store_true", help="print JSON")
     audit.set_defaults(above=above)
 
@@ -70,8 +75,8 @@ def add_commands(commands: Any, above: Above) -> None:
     merge = commands.add_parser(
         "merge",
         help="several corpora into one view, or the small parts of one manifest into few files",
-        description="With --out: a view over the given corpora, which all reading commands take. Without: the small "
-        "parts of the one given corpus' manifest are put into few files.",
+        description="With --out: a view over the given corpora, which all reading commands but export take. Without: "
+        "the small parts of the one given corpus' manifest are put into few files.",
     )
     merge.add_argument("sources", nargs="+", metavar="OUT")
     merge.add_argument("--out", metavar="VIEW", help="folder or URL of the view")
@@ -109,7 +114,8 @@ def _command(
 ) -> argparse.ArgumentParser:
     text = f"{summary[0].upper()}{summary[1:]}. {more}".strip()
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
-    parser.add_argument("out", metavar="OUT", help="folder or fsspec URL of a corpus, or of a view")
+    kinds = "a corpus" if name in ONE_CORPUS else "a corpus, or of a view"
+    parser.add_argument("out", metavar="OUT", help=f"folder or fsspec URL of {kinds}")
     parser.set_defaults(run=run)
     return parser
 
@@ -125,12 +131,12 @@ def _audit(arguments: argparse.Namespace) -> int:
             replay=arguments.replay,
             workers=arguments.workers,
             address=arguments.address,
-            probe=arguments.above.probe,
+            probe=arguments.above.probe() if arguments.level == "full" else None,
             rerender=arguments.above.rerender,
             progress=progress,
         )
     print(report.to_json() if arguments.json else format_audit(report))
-    return SOUND if report.sound else FAULTS
+    return SOUND if report.passes(arguments.strict) else FAULTS
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,9 @@ world space. Times are seconds; degrees occur only in configuration a person typ
 
 from typing import Final
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Of corpus.json, samples and manifest: raised whenever a column, a member or a record's field comes or goes.
+2 brought each identity's age, gender expression and ancestry."""
 
 RECIPES: Final = ("phone", "studio", "view_sweep", "dynamic_sweep")
 """The cells of the paper's matrix of static and moving cameras and motion."""

@@ -12,11 +12,16 @@ from typing import Any
 
 from manifests.conventions import FORMAT_VERSION
 from manifests.errors import UserError
-from manifests.layout import CORPUS_FILE, HALF_EXPORT_FILE, Layout
+from manifests.layout import CORPUS_FILE, HALF_EXPORT_FILE, VIEW_FILE, Layout
+from manifests.source import installed_digest
 from manifests.storage import Storage
+from manifests.text import shown
 
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 """It becomes part of paths."""
+
+PROGRAM = "factorportrait"
+"""The distribution that all this belongs to."""
 
 MOST = 1_000_000_000
 """Of clips, and so of anything counted here."""
@@ -58,7 +63,8 @@ class Corpus:
 
 
 def read_corpus(storage: Storage, name: str = CORPUS_FILE) -> Corpus:
-    """Raises UserError if the folder is absent, holds no corpus, or its corpus.json cannot be read."""
+    """Raises UserError if the folder is absent, holds no corpus, its corpus.json cannot be read, or another version
+    of this program wrote it."""
     try:
         data = storage.read(name)
     except (FileNotFoundError, NotADirectoryError):
@@ -66,6 +72,8 @@ def read_corpus(storage: Storage, name: str = CORPUS_FILE) -> Corpus:
             raise UserError(
                 f"{storage.url}: half an export, and no corpus yet; run the same `factorportrait export` again"
             ) from None
+        if storage.exists(VIEW_FILE):
+            raise UserError(f"{storage.url} is a view; give one of the corpora that it stands for") from None
         raise UserError(
             f"{storage.url}: no corpus here (no {CORPUS_FILE}); give the folder that `generate --out` wrote"
         ) from None
@@ -75,7 +83,9 @@ def read_corpus(storage: Storage, name: str = CORPUS_FILE) -> Corpus:
             f"{storage.url}: cannot be read ({type(error).__name__}: {reason}); give access to it, or another folder"
         ) from error
     try:
-        corpus = _parse(json.loads(data))
+        fields = json.loads(data)
+        _check_version(storage, fields)
+        corpus = _parse(fields)
         numbers = (corpus.format_version, corpus.clips, corpus.clips_per_shard)
         texts = (corpus.name, corpus.config_hash)
         sound = (
@@ -90,11 +100,6 @@ def read_corpus(storage: Storage, name: str = CORPUS_FILE) -> Corpus:
         sound = False
     if not sound:
         raise UserError(f"{storage.url}/{name} is damaged; put back a good copy of it, or choose another --out")
-    if corpus.format_version != FORMAT_VERSION:
-        raise UserError(
-            f"{storage.url}: format {corpus.format_version}, and this program reads {FORMAT_VERSION}; "
-            "use the version of factorportrait that wrote it"
-        )
     return corpus
 
 
@@ -114,7 +119,11 @@ def write_corpus(storage: Storage, corpus: Corpus, name: str = CORPUS_FILE) -> N
 def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     """The corpus that is there already and that `wanted` continues or grows; None for an empty place.
 
-    Raises UserError, and changes nothing, if the place holds another corpus, more clips, or other things.
+    Raises UserError, and changes nothing, if the place holds another corpus, more clips, or other things, or was
+    begun with other software. Of this program the very sources that shape clips must be the same: whoever edits a
+    comment in them finishes an old corpus with the old checkout. To tell harmless edits from others would be a guess,
+    and one clip among millions that the corpus' own record does not account for is found by nobody, so nothing
+    overrides this.
     """
     names = storage.names()
     if CORPUS_FILE not in names:
@@ -141,9 +150,10 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     for name in sorted(found.software | wanted.software):
         there, here = found.software.get(name, "absent"), wanted.software.get(name, "absent")
         if there != here:
+            own = "go on with the source that began it (its `factorportrait --version` prints that)"
             raise UserError(
-                f"output {storage.url} was begun with {name} {there}, here is {here}: clips would differ; "
-                f"install {name} {there}, or choose another --out"
+                f"output {storage.url} was begun with {name} {there}, here is {here}: clips could differ; "
+                f"{own if name == PROGRAM else f'install {name} {there}'}, or choose another --out"
             )
     if found.clips > wanted.clips:
         raise UserError(
@@ -151,6 +161,27 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
             f"set clips to {found.clips} or more, or choose another --out"
         )
     return found
+
+
+def _check_version(storage: Storage, fields: Any) -> None:
+    """Raises UserError if corpus.json is another version's: whatever else is in it, it is not damaged."""
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if type(version) is not int or not 0 < version <= MOST:
+        return
+    unknown = sorted(set(fields) - {field.name for field in dataclasses.fields(Corpus)})
+    if version != FORMAT_VERSION:
+        difference = f"it has format {version}, and this program reads {FORMAT_VERSION}"
+    elif unknown:
+        difference = f"this program does not know its fields {shown(', '.join(unknown))}"
+    else:
+        return
+    software = fields.get("software")
+    by = software.get(PROGRAM) if isinstance(software, dict) else None
+    raise UserError(
+        f"{storage.url}: was written by another version of factorportrait ({difference}; "
+        f"{f'it was made by {shown(by, 40)}, ' if by else ''}here is {installed_version(PROGRAM)}): "
+        "use the version that wrote it, or generate the corpus anew with this one"
+    )
 
 
 def _parse(fields: Any) -> Corpus:
@@ -169,11 +200,13 @@ def _is_sound(subset: Subset) -> bool:
 
 @functools.cache
 def installed_version(name: str) -> str:
-    """Version of an installed distribution, or ``absent``."""
+    """Version of an installed distribution, or ``absent``. This program's own has a digest of the sources that shape
+    clips behind it, ``0.1.0+0123456789ab``: two checkouts of one version may make other clips."""
     try:
-        return metadata.version(name)
+        version = metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
-        return "absent"
+        version = "absent"
+    return f"{version}+{installed_digest()}" if name == PROGRAM else version
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], most: int = 3) -> str:
@@ -182,9 +215,9 @@ def _difference(old: dict[str, Any], new: dict[str, Any], most: int = 3) -> str:
     fields = [name for name in fields if name != "clips"]
     if not fields:
         return "the same fields, but a file that they name, such as the head, has changed"
-    shown = [f"{name}: {_value(before, name)} there, {_value(after, name)} now" for name in fields[:most]]
+    named = [f"{name}: {_value(before, name)} there, {_value(after, name)} now" for name in fields[:most]]
     more = len(fields) - most
-    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+    return "; ".join(named) + (f"; and {more} more" if more > 0 else "")
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -21,8 +21,10 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from manifests.errors import UserError
-from manifests.manifest import manifest_files
+from manifests.layout import ManifestFile
+from manifests.manifest import iter_file, manifest_files
 from manifests.reader import READER_SCHEMA, CorpusReader
+from manifests.rows import OtherVersionError
 from manifests.storage import Storage
 from manifests.text import shown
 
@@ -96,7 +98,6 @@ class Database:
             self._connection.register(table, empty)
             return
         columns = ", ".join(f'"{name}"' for name in READER_SCHEMA.names if name != "source")
-        first = self._files.url(paths[0]) or paths[0]
         with self._problems():
             try:
                 self._connection.execute(
@@ -104,13 +105,13 @@ class Database:
                     f"FROM read_parquet({paths}, hive_partitioning = true, hive_types_autocast = false)"
                 )
             except duckdb.BinderException as error:
-                raise _damaged(first, shown(str(error).split(" not found")[0])) from None
+                raise self._files.fault(paths[0], shown(str(error).split(" not found")[0])) from None
             found = self._connection.table(table).types
         for name, kind, wanted in zip(
             READER_SCHEMA.names, found, self._connection.from_arrow(empty).types, strict=True
         ):
             if kind != wanted:
-                raise _damaged(first, f"column {name} is {kind}, not {wanted}")
+                raise self._files.fault(paths[0], f"column {name} is {kind}, not {wanted}")
 
     @contextlib.contextmanager
     def _problems(self) -> Iterator[None]:
@@ -123,9 +124,10 @@ class Database:
         if self._files.problem is not None:
             return self._files.problem
         reason = shown(text.split("\n\n")[0])
-        for url in re.findall(rf"{_PROTOCOL}://[\w=/]+\.parquet", text):
-            if where := self._files.url(url):
-                return _damaged(where, reason.replace(url, "it"))
+        named = [url for url in re.findall(rf"{_PROTOCOL}://[\w=/]+\.parquet", text) if self._files.exists(url)]
+        faults = [self._files.fault(url, reason.replace(url, "it")) for url in dict.fromkeys(named)]
+        if faults:
+            return next((fault for fault in faults if isinstance(fault, OtherVersionError)), faults[0])
         if text.startswith("Out of Memory Error"):
             return UserError(f"SQL: needs more than {MEMORY} of memory; ask for fewer columns, rows or groups")
         if text.startswith("Permission Error"):
@@ -154,11 +156,11 @@ def open_database(**tables: CorpusReader) -> Iterator[Database]:
 @dataclass(frozen=True)
 class _File:
     storage: Storage
-    path: str
+    item: ManifestFile
 
     @property
     def url(self) -> str:
-        return f"{self.storage.url.rstrip('/')}/{self.path}"
+        return f"{self.storage.url.rstrip('/')}/{self.item.path}"
 
 
 class _ManifestFiles(AbstractFileSystem):
@@ -178,22 +180,28 @@ class _ManifestFiles(AbstractFileSystem):
     def add(self, table: str, reader: CorpusReader) -> list[str]:
         """Take in a corpus, or a view's corpora; the files' URLs in the order of clips."""
         added = [
-            (f"{table}/source={number}/{position:09d}.parquet", _File(source.storage, item.path))
+            (f"{table}/source={number}/{position:09d}.parquet", _File(source.storage, item))
             for number, source in enumerate(reader.sources)
             for position, item in enumerate(manifest_files(source.storage))
         ]
         self._known.update(added)
         return [f"{_PROTOCOL}://{name}" for name, _ in added]
 
-    def url(self, virtual: str) -> str | None:
-        """Where a file really lies; None for one that is not here."""
-        file = self._known.get(self._strip_protocol(virtual))
-        return file.url if file else None
+    def fault(self, virtual: str, reason: str) -> UserError:
+        """What is wrong with a file of which DuckDB gave a reason: damage, or the columns of another version."""
+        file = self._known[self._strip_protocol(virtual)]
+        try:
+            next(iter_file(file.storage, file.item, ["index"]), None)
+        except OtherVersionError as error:
+            return error
+        except (UserError, OSError):
+            pass  # what DuckDB says of it is as good
+        return UserError(f"{file.url} is damaged ({reason}): put back a good copy, or run `factorportrait reindex`")
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         file = self._known[name]
         with self._noted(file):
-            return bytes(file.storage.fs.cat_file(file.url, start=start, end=stop))
+            return file.storage.read(file.item.path, start, stop)
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         name = self._strip_protocol(path)
@@ -202,7 +210,7 @@ class _ManifestFiles(AbstractFileSystem):
         if name not in self._sizes:
             file = self._known[name]
             with self._noted(file):
-                self._sizes[name] = file.storage.size(file.path)
+                self._sizes[name] = file.storage.size(file.item.path)
         return {"name": name, "size": self._sizes[name], "type": "file"}
 
     def exists(self, path: str, **_: Any) -> bool:
@@ -256,7 +264,3 @@ class _OpenFile:
 
     def close(self) -> None:
         """Nothing is held open between two reads."""
-
-
-def _damaged(where: str, reason: str) -> UserError:
-    return UserError(f"{where} is damaged ({reason}): put back a good copy, or run `factorportrait reindex`")

@@ -239,6 +239,9 @@ def _copy_shard(reader: CorpusReader, storage: Storage, layout: Layout, shard: i
             sink.write(tar.END)
     except FileNotFoundError:
         raise UserError(f"{source.url}/{path} is missing; put it back, or leave its clips out") from None
+    except IsADirectoryError as error:
+        why = f"is {error.strerror}; put the file itself there, or leave its clips out"
+        raise UserError(f"{source.url}/{path} {why}") from None
     return copied
 
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 CORPUS_FILE = "corpus.json"
 HALF_EXPORT_FILE = "export.json"
+VIEW_FILE = "view.json"
+"""Stands alone in a folder that is a view over several corpora."""
 SHARDS = "shards"
 MANIFEST = "manifest"
 SPOOL = "spool"

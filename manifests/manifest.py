@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, Layout, ManifestFile, compacted_path, parse_manifest_name, part_path
-from manifests.rows import plain, read_batches
+from manifests.rows import OtherVersionError, plain, read_batches
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row, table_writer, write_rows
 
@@ -32,7 +32,8 @@ def iter_manifest(out: str | Storage, columns: Sequence[str] | None = None) -> I
 
 
 def iter_file(storage: Storage, item: ManifestFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Rows of one file of the manifest, in batches. Raises UserError if it is damaged."""
+    """Rows of one file of the manifest, in batches. Raises UserError if it is damaged, of which OtherVersionError
+    if another version of this program wrote it."""
     wanted = list(columns) if columns is not None else SCHEMA.names
     with _damage_named(storage, item.path):
         for batch in read_batches(storage, item, wanted):
@@ -123,6 +124,8 @@ def _read_file(storage: Storage, path: str) -> pa.Table:
 def _damage_named(storage: Storage, path: str) -> Iterator[None]:
     try:
         yield
+    except OtherVersionError as error:
+        raise OtherVersionError(f"{storage.url}/{path} {error}") from None
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         # Of a damaged file Arrow raises a plain OSError that lacks the number which the system's have.
         from_arrow = type(error) is OSError and error.errno is None
@@ -130,6 +133,5 @@ def _damage_named(storage: Storage, path: str) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(
-            f"{storage.url}/{path} is damaged ({reason}): put back a good copy, or delete it "
-            "and run generate again to have its shards made anew"
+            f"{storage.url}/{path} is damaged ({reason}): put back a good copy, or run `factorportrait reindex`"
         ) from error

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from manifests.corpus import read_corpus
 from manifests.errors import UserError
-from manifests.layout import MANIFEST
+from manifests.layout import MANIFEST, VIEW_FILE
 from manifests.manifest import compact
-from manifests.reader import MAX_SOURCES, VIEW_FILE, write_view
+from manifests.reader import MAX_SOURCES, write_view
 from manifests.storage import Storage
 
 
@@ -31,8 +31,9 @@ class MergeReport:
 
 
 def merge(sources: Sequence[str], out: str | None = None) -> MergeReport:
-    """With `out`, write a view over the sources there, which every reading command takes for a corpus. Without,
-    put the manifest parts of the one source into few files, as a finished run does.
+    """With `out`, write a view over the sources there, which `CorpusReader`, and so every reading command but
+    `export`, takes for a corpus. Without, put the manifest parts of the one source into few files, as a finished run
+    does.
 
     A view names its sources by absolute paths and URLs, and replaces a view that is there. Raises UserError if a
     source is no corpus, is itself a view, or is named twice, and if `out` holds anything but a view.

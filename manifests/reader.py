@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from manifests.corpus import Corpus, read_corpus
 from manifests.errors import UserError
-from manifests.layout import ManifestFile
+from manifests.layout import VIEW_FILE, ManifestFile
 from manifests.manifest import iter_file, iter_manifest, manifest_files
 from manifests.storage import Storage
 from manifests.table import SCHEMA, Row
 
-VIEW_FILE = "view.json"
 VIEW_VERSION = 1
 MAX_SOURCES = 10_000
 MAX_MEMBER_BYTES = 1 << 30
@@ -106,7 +105,9 @@ class CorpusReader:
                         raise UserError(f"{path} ends within {row['key']}.{name}; put back a good copy, or audit it")
                     found[name] = data
         except FileNotFoundError:
-            raise UserError(f"{source.url}/{path} is missing; put it back, or make it anew with generate") from None
+            raise UserError(f"{source.url}/{path} is missing; put it back, or see what an audit advises") from None
+        except IsADirectoryError as error:
+            raise UserError(f"{source.url}/{path} is {error.strerror}; put the file itself there") from None
         return found
 
 

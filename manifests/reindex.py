@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from manifests import spool, tar
 from manifests.corpus import MOST, Corpus, read_corpus
 from manifests.errors import UserError
-from manifests.layout import MANIFEST, SHARDS, Layout, ManifestFile, parse_manifest_name, part_path
+from manifests.layout import MANIFEST, SHARDS, VIEW_FILE, Layout, ManifestFile, parse_manifest_name, part_path
 from manifests.manifest import SHARDS_PER_FILE, compact, iter_file, write_part
-from manifests.reader import VIEW_FILE
+from manifests.rows import OtherVersionError
 from manifests.shard import copy_data
 from manifests.storage import Storage
 from manifests.table import OK, QUARANTINED, SCHEMA, Row, StoredMember, clip_row, quarantined_row
@@ -58,8 +58,9 @@ def reindex(out: str) -> ReindexReport:
 
     Where no clip was given up, the files are byte for byte those that were lost. A shard that is cut short, holds
     anything but clips of its own, or waits for its spool is left alone and reported. A damaged file goes only when
-    rows of all its shards stand elsewhere; until then it is kept under a name that no reader takes. Raises UserError
-    if there is no corpus, it is a view, or its manifest cannot be written.
+    rows of all its shards stand elsewhere; until then it is kept under a name that no reader takes. Raises UserError,
+    with nothing changed, if there is no corpus, it is a view, or another version of this program wrote it; and if its
+    manifest cannot be written.
     """
     storage = Storage(out)
     if storage.exists(VIEW_FILE):
@@ -75,7 +76,8 @@ def reindex(out: str) -> ReindexReport:
             if shard in in_the_making:
                 _note(report, path, "in the making: its clips wait in the spool; run generate")
             elif shard not in there:
-                _note(report, path, "missing, and its rows are lost as well; run generate")
+                again = "generate" if corpus.subset is None else "the same export again"
+                _note(report, path, f"missing, and its rows are lost as well; run {again}")
             else:
                 _index_shard(storage, corpus, shard, report)
         for item in damaged:
@@ -92,8 +94,8 @@ def format_reindex(report: ReindexReport, most: int = 10) -> str:
     ]
     if report.lost:
         lines.append(
-            f"{report.lost:,} clips of them have no sample and nothing says why: they stand as given up; delete a "
-            "shard's part and run generate to render them"
+            f"{report.lost:,} clips of them have no sample and nothing says why: they stand as given up; to render "
+            "them, delete their shards and the manifest files that have their rows, reindex, and run generate"
         )
     lines += [f"kept as {path}: not all its rows could be made again" for path in report.set_aside[:most]]
     lines += [f"not indexed: {shard}: {why}" for shard, why in report.problems[:most]]
@@ -109,8 +111,12 @@ def _clear(storage: Storage, item: ManifestFile, covered: set[int], report: Rein
         return  # the new rows were written over it
     if not set(range(item.first, item.last + 1)) <= covered | remade:
         aside = f"{item.path}{DAMAGED}"
-        with storage.open(item.path) as file:
-            storage.write(aside, iter(lambda: file.read(1 << 20), b""))
+        try:
+            with storage.open(item.path) as file:
+                storage.write(aside, iter(lambda: file.read(1 << 20), b""))
+        except IsADirectoryError as error:
+            _note(report, item.path, f"{error.strerror}; put the file itself there")
+            return
         report.set_aside.append(aside)
     storage.delete(item.path)
 
@@ -148,6 +154,8 @@ def _is_sound(storage: Storage, corpus: Corpus, item: ManifestFile) -> bool:
             if not (in_order and index[-1] < clips.stop and _rows_fit(batch, index, layout)):
                 return False
             following = int(index[-1]) + 1
+    except OtherVersionError:  # whole, and perhaps more than this version could make of the shards
+        raise
     except UserError:
         return False
     return corpus.subset is not None or following == clips.stop

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.audit.probe import Rerender
-from manifests.corpus import installed_version
+from manifests.corpus import PROGRAM, installed_version
 from manifests.decode import DEPTH_STEP_M, FLOW_STEP_PX, NORMAL_SCALE, read_arrays, read_frames, read_json
 from manifests.errors import UserError
 from manifests.reader import CorpusReader
@@ -151,7 +151,8 @@ def _reasons(config: Mapping[str, Any], software: Mapping[str, str], device: str
     for name, version in sorted(software.items()):
         here = installed_version(name)
         if here != version:
-            yield f"{name[:40]} is {here}, the corpus was made with {str(version)[:40]}"
+            what = " (version and digest of the source that shapes clips)" if name == PROGRAM else ""
+            yield f"{name[:40]} is {here}, the corpus was made with {str(version)[:40]}{what}"
 
 
 def _compare(name: str, stored: bytes | None, made: bytes | None, frames: int) -> MemberReplay:

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from manifests.errors import UserError
 from manifests.layout import Layout, ManifestFile
 from manifests.storage import Storage
 from manifests.table import OK, SCHEMA
+from manifests.text import shown
 
 Array = NDArray[Any]
 
@@ -43,8 +45,16 @@ PLACES: Final = ("members.list.element.name", "members.list.element.offset", "me
 """Of the members all but the hashes, which are most of a manifest."""
 
 
+CORE: Final = ("index", "key", "shard", "status", "members")
+"""By these columns a manifest is known for one, whichever version of this program wrote it."""
+
+
 class DamagedFileError(ValueError):
     """A file of the manifest that cannot be read, or declares what no manifest holds."""
+
+
+class OtherVersionError(DamagedFileError, UserError):
+    """A file of the manifest that is whole, with the columns of another version of this program."""
 
 
 def read_rows(storage: Storage, item: ManifestFile, layout: Layout, columns: Sequence[str]) -> Iterator[Rows]:
@@ -71,8 +81,12 @@ def read_batches(
     """
     with storage.open(item.path) as file:
         _check_footer(file, storage.size(item.path))
+        meta = pq.read_metadata(file)
+        _check_columns(meta)
         dictionaries = [*TEXTS, *_INNER_TEXTS]
-        with pq.ParquetFile(file, read_dictionary=dictionaries, page_checksum_verification=True) as table:
+        with pq.ParquetFile(
+            file, metadata=meta, read_dictionary=dictionaries, page_checksum_verification=True
+        ) as table:
             _check_declared(table, most_rows)
             for group in range(table.num_row_groups):  # a dictionary within a list must not change in a batch
                 for batch in table.iter_batches(batch_size=ROWS, row_groups=[group], columns=list(columns)):
@@ -144,8 +158,7 @@ def plain(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 
 def _check_declared(table: pq.ParquetFile, most_rows: int) -> None:
     if not table.schema_arrow.equals(_READ_SCHEMA, check_metadata=False):
-        other = sorted(set(SCHEMA.names) ^ set(table.schema_arrow.names))
-        raise DamagedFileError(f"its columns are not a manifest's ({', '.join(other)[:100] or 'other types'})")
+        raise DamagedFileError("its columns are not a manifest's (other types)")
     meta = table.metadata
     if meta.num_rows > most_rows:
         raise DamagedFileError(f"it claims {meta.num_rows} rows, more than {most_rows}")
@@ -156,6 +169,37 @@ def _check_declared(table: pq.ParquetFile, most_rows: int) -> None:
         for column in range(meta.num_columns):
             if group.column(column).num_values > max(group.num_rows, 1) * MOST_MEMBERS:
                 raise DamagedFileError(f"a column claims {group.column(column).num_values} values")
+
+
+def _check_columns(meta: pq.FileMetaData) -> None:
+    """Raises OtherVersionError or DamagedFileError if they have not a manifest's names."""
+    found = meta.schema.to_arrow_schema()
+    missing = [name for name in SCHEMA.names if name not in found.names]
+    unknown = [name for name in found.names if name not in SCHEMA.names]
+    if not missing and not unknown:
+        return
+    known = all(found.get_field_index(name) >= 0 and found.field(name).type == SCHEMA.field(name).type for name in CORE)
+    if not known or not _names_agree(meta):
+        raise DamagedFileError(f"its columns are not a manifest's ({_listed(missing + unknown)})")
+    differences = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has also {_listed(unknown)}"] * bool(unknown)
+    raise OtherVersionError(
+        f"was written by another version of factorportrait (of this one's columns it {' and '.join(differences)}): "
+        "use the version that wrote it, or generate the corpus anew with this one"
+    )
+
+
+def _names_agree(meta: pq.FileMetaData) -> bool:
+    """A Parquet file names each column in its schema and beside its data: damage changes but one of them."""
+    if meta.num_row_groups == 0:
+        return True
+    group = meta.row_group(0)
+    names = [meta.schema.column(number).path for number in range(len(meta.schema))]
+    return names == [group.column(number).path_in_schema for number in range(group.num_columns)]
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return shown(", ".join(shown(name, 40) for name in names[:most])) + more
 
 
 def _check_texts(batch: pa.RecordBatch) -> None:

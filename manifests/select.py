@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Final
@@ -59,7 +60,7 @@ def read_selection(path: str) -> set[str]:
 
     Raises UserError if it is not there, is damaged, or holds what is no key.
     """
-    storage, name = _file(path)
+    storage, name = _file(path if "://" in path else os.path.realpath(path))  # of a person, who may link it
     keys: set[str] = set()
     try:
         with storage.open(name) as file:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,6 +33,10 @@ class Storage:
     Local writes go to a temporary name in the same folder, are synced, renamed, and the folder is synced.
     Object stores show an object only after its upload has ended, so they need no temporary names.
     Errors of the file system come through as they are; `output_problem` puts them into one line.
+
+    The local root may be a link, as a person sets them. Below it none is followed, be it to a file or a folder: what
+    a stranger's folder leads to is not part of it. Nor is anything opened there but plain files: a pipe would be
+    waited on for ever.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,18 +56,38 @@ class Storage:
         return bool(self.fs.exists(self._full(path)))
 
     def size(self, path: str) -> int:
-        """Bytes of a file. Raises FileNotFoundError."""
-        return int(self.fs.size(self._full(path)))
+        """Bytes of a file. Raises FileNotFoundError, and IsADirectoryError for what `open` refuses."""
+        if not self.local:
+            return int(self.fs.size(self._full(path)))
+        with self.open(path) as file:
+            return os.fstat(file.fileno()).st_size
 
-    def read(self, path: str) -> bytes:
-        """Raises FileNotFoundError."""
-        self._check_plain(path)
-        return bytes(self.fs.cat_file(self._full(path)))
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """The file's bytes in [start, stop). Raises what `open` raises."""
+        if not self.local:
+            part = {} if (start, stop) == (0, None) else {"start": start, "end": stop}
+            return bytes(self.fs.cat_file(self._full(path), **part))
+        with self.open(path) as file:
+            file.seek(start)
+            return file.read() if stop is None else file.read(stop - start)
 
     def open(self, path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """The file, opened to be read and sought in. Raises FileNotFoundError."""
-        self._check_plain(path)
-        return self.fs.open(self._full(path), "rb")
+        """The file, opened to be read and sought in. Raises FileNotFoundError, IsADirectoryError if it is a link or
+        no plain file, and UserError if a folder above it is a link."""
+        if not self.local:
+            return self.fs.open(self._full(path), "rb")
+        self.check_folder(path.rpartition("/")[0])
+        return _open_plain(self._full(path))
+
+    def check_folder(self, folder: str) -> None:
+        """Raises UserError if a local folder, or one above it, is a link below the root."""
+        for length in range(1, folder.count("/") + 2) if folder and self.local else ():
+            full = self._full("/".join(folder.split("/")[:length]))
+            if os.path.islink(full):
+                raise UserError(
+                    f"{full} is a link, and within a corpus none is followed; put the folder itself there "
+                    "(a link to the whole corpus is fine)"
+                )
 
     def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
         """Write a whole file from its bytes or its pieces in order; it replaces one that is there."""
@@ -82,6 +107,7 @@ class Storage:
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of each file in a folder, temporaries left out; nothing if there is no such folder."""
+        self.check_folder(folder)
         self._forget(folder)
         try:
             found = self.fs.ls(self._full(folder), detail=True)
@@ -91,12 +117,14 @@ class Storage:
         return {name: int(item["size"] or 0) for name, item in files if name and not _is_temporary(name)}
 
     def delete(self, path: str) -> None:
-        """Delete a file if it is there."""
+        """Delete a file if it is there; of a link, the link."""
+        self.check_folder(path.rpartition("/")[0])
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self._full(path))
 
     def delete_folder(self, folder: str) -> None:
         """Delete a folder and all that is in it, if it is there."""
+        self.check_folder(folder)
         if self.local:
             shutil.rmtree(self._full(folder), ignore_errors=True)
         else:
@@ -148,17 +176,12 @@ class Storage:
                 raise  # object stores raise what they like, a local disk does not
             raise UserError(output_problem(error, self.url)) from error
 
-    def _check_plain(self, path: str) -> None:
-        """A pipe in a stranger's folder would be waited on for ever."""
-        full = self._full(path)
-        if self.local and os.path.exists(full) and not os.path.isfile(full):
-            raise IsADirectoryError(errno.EISDIR, "not a plain file", full)
-
     def _full(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}" if path else self._root
 
     def _all_names(self, folder: str) -> list[str]:
         full = self._full(folder)
+        self.check_folder(folder)
         try:
             if self.local:
                 return sorted(os.listdir(full))
@@ -176,6 +199,7 @@ class Storage:
 
     @contextlib.contextmanager
     def _local_stream(self, path: str) -> Iterator[IO[bytes]]:
+        self.check_folder(path.rpartition("/")[0])
         final = Path(self._full(path))
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
@@ -208,6 +232,21 @@ class Storage:
                 self.delete(path)
             raise
         file.close()
+
+
+def _open_plain(full: str) -> IO[bytes]:
+    try:
+        handle = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise IsADirectoryError(errno.EISDIR, "a link, which is not followed", full) from None
+        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket
+            raise IsADirectoryError(errno.EISDIR, "not a plain file", full) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise IsADirectoryError(errno.EISDIR, "not a plain file", full)
+    return os.fdopen(handle, "rb")
 
 
 def output_problem(error: BaseException, url: str) -> str:

@@ -9,6 +9,7 @@ from manifests.corpus import Corpus, check_output, write_corpus
 from manifests.errors import UserError
 from manifests.layout import LOG, MANIFEST, SHARDS, part_path, spool_folder
 from manifests.manifest import committed_shards
+from manifests.rows import OtherVersionError
 from manifests.storage import Storage
 from manifests.tar import DamagedTarError
 
@@ -48,6 +49,8 @@ def _open_last_shard(storage: Storage, old: Corpus) -> None:
         return
     try:
         spool.reopen(storage, old.layout, last)
+    except OtherVersionError:
+        raise
     except (
         DamagedTarError,
         FileNotFoundError,

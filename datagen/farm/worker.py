@@ -164,7 +164,7 @@ class Worker:
             if here != version:
                 raise UserError(
                     f"node {os.uname().nodename} has {name} {here}, the driver has {version}; "
-                    "install the same versions on all nodes, or clips would differ"
+                    "install the same versions and sources on all nodes, or clips could differ"
                 )
 
     def _worn(self) -> bool:

@@ -16,6 +16,7 @@ from datagen.geometry.cameras import project
 from datagen.geometry.normals import shading_normals, vertex_normals
 from datagen.geometry.posed import PosedClip
 from datagen.geometry.raster import Hits, View
+from datagen.geometry.regions import Regions
 from datagen.geometry.surface import Surface
 from manifests.clip import Clip
 from manifests.conventions import PARTS, SEGMENTATION_CLASSES
@@ -64,7 +65,7 @@ class Labeller:
         self._clip = clip
         self._posed = posed
         self._wanted = frozenset(clip.spec.labels)
-        self._classes = _SurfaceClasses(posed)
+        self._classes = _SurfaceClasses(posed.surface, posed.regions)
         self._frame = -1
         self._pose_normals = self._normals = np.zeros((0, 3), np.float32)
 
@@ -120,6 +121,19 @@ class Labeller:
         return hits.picture((target - np.stack([columns + 0.5, rows + 0.5], axis=-1)).astype(np.float32))
 
 
+def face_classes(surface: Surface, regions: Regions) -> tuple[Array, Array]:
+    """Of each face: its class uint8 [F], and whether a border runs through it, bool [F]: the class is then that of
+    its first corner."""
+    at_corners = (_fields(regions) > 0.5)[surface.faces]
+    mixed = (at_corners != at_corners[:, :1]).any(axis=(1, 2))
+    return _refine(surface.part, at_corners[:, 0]), mixed
+
+
+def _fields(regions: Regions) -> Array:
+    """float32 [Vs, 6], by `_LAYERS`."""
+    return np.stack([getattr(regions, name) for name in _LAYERS], axis=-1)
+
+
 def _landmarks(scene: View, points: Array, camera: tuple[Array, Array], hair: Array) -> tuple[Array, Array]:
     pixels, depth = project(points, *camera)
     height, width = hair.shape
@@ -140,13 +154,10 @@ def _uv(hits: Hits, surface: Surface) -> Array:
 class _SurfaceClasses:
     """What class each point of the surface is: its part, refined by the regions."""
 
-    def __init__(self, posed: PosedClip) -> None:
-        self._faces, self._part = posed.surface.faces, posed.surface.part
-        self._fields = np.stack([getattr(posed.regions, name) for name in _LAYERS], axis=-1)
-        at_corners = (self._fields > 0.5)[self._faces]
-        self._mixed = (at_corners != at_corners[:, :1]).any(axis=(1, 2))
-        self._class = _refine(self._part, at_corners[:, 0])
-        """Of a face that is not mixed."""
+    def __init__(self, surface: Surface, regions: Regions) -> None:
+        self._faces, self._part = surface.faces, surface.part
+        self._fields = _fields(regions)
+        self._class, self._mixed = face_classes(surface, regions)
 
     def segment(self, hits: Hits, alpha: Array, hair: Array) -> Array:
         """uint8 [H, W]: hair where it covers more than half, background where alpha is below half.

@@ -39,10 +39,10 @@ def audit(
 
     Quick reads the manifest, and names and sizes of files, with memory that does not grow with the clips beyond
     8 bytes each. Full also walks every shard's tar, and reads the members of a share `sample` of the clips, chosen by
-    their keys: in `workers` processes (default: one a core), or on the Ray cluster at `address`. It goes on where an
-    audit that was stopped had come to, by the file `journal` (default: one in the cache). `replay` clips, evenly
-    spread, are rendered again by `rerender` and compared byte by byte. Raises UserError if there is no corpus, or
-    what is asked for cannot be had.
+    their keys, and of the first one of each corpus: in `workers` processes (default: one a core), or on the Ray
+    cluster at `address`. It goes on where an audit that was stopped had come to, by the file `journal` (default: one
+    in the cache). `replay` clips, evenly spread, are rendered again by `rerender` and compared byte by byte. Raises
+    UserError if there is no corpus, or what is asked for cannot be had.
     """
     if level not in ("quick", "full"):
         raise UserError(f"--level {level}: no such level; choose quick or full")
@@ -69,7 +69,9 @@ def audit(
         )
         unchecked += few
         if clips_read == 0:
-            unchecked.insert(0, f"any clip's members: the share of {sample:g} held no readable clip; take a larger one")
+            unchecked.insert(0, "any clip's members: there was no readable clip")
+        if lacking := found.counts["geometry-unchecked"]:
+            unchecked.append(f"the geometry of {lacking} clips: no head to check it against, see geometry-unchecked")
     else:
         unchecked.insert(0, QUICK)
     replayed = check_replays(reader, sources, found, replay, rerender) if replay and rerender else 0

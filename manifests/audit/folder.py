@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from manifests.tar import END
 
 Array = NDArray[Any]
 
-_ODD: Final = -1
-"""The size of what is no plain file."""
+_ODD, _LINK = -1, -2
+"""The sizes of what is no plain file."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def check_shards(item: ManifestFile, ends: dict[int, int], there: ShardFiles, co
         where, size = place(corpus.layout.shard_path(shard)), there.size(shard)
         if size is None:
             found.add("shard-missing", "", where, f"the shard that {item.path} names", "no such file")
-        elif size == _ODD:
-            found.add("shard-malformed", "", where, "a plain file", "a folder, link to nowhere, pipe or device")
+        elif size < 0:
+            seen = "a link, which is not followed" if size == _LINK else "a folder, pipe or device"
+            found.add("shard-malformed", "", where, "a plain file", seen)
         elif size < end + len(END):
             found.add("shard-truncated", "", where, f"{end + len(END)} bytes", f"{size} bytes")
         elif size > end + len(END):
@@ -105,14 +106,17 @@ def check_cover(
         found.more("shard-extra", len(orphans) - found.room("shard-extra"))
         if not subset:
             found.add("corpus-unfinished", "", place(SHARDS), f"shards {first} to {stop - 1}", "not generated yet")
-    for name in there.others[: found.room("shard-extra")]:
-        found.add("shard-extra", "", place(f"{SHARDS}/{name}"), "shards of this corpus alone", name)
-    found.more("shard-extra", there.others_count - len(there.others))
+    kept = there.others[: found.room("file-extra")]
+    for name in kept:
+        found.add("file-extra", "", place(f"{SHARDS}/{name}"), "shards of this corpus alone", name)
+    found.more("file-extra", there.others_count - len(kept))
     used = {item.path for item in manifest_files(storage)}
     for name in storage.names(MANIFEST):
         known = parse_manifest_name(name)
-        if known is None or known.first >= corpus.layout.shards:
-            found.add("manifest-damaged", "", place(f"{MANIFEST}/{name}"), "a name that files of it have", name)
+        if known is None:
+            found.add("file-extra", "", place(f"{MANIFEST}/{name}"), "files of the manifest alone", name)
+        elif known.first >= corpus.layout.shards:
+            found.add("manifest-damaged", "", place(known.path), f"shards below {corpus.layout.shards}", name)
         elif known.path not in used and known.last - known.first >= 0 and not _within(known, used):
             found.add("manifest-damaged", "", place(known.path), "files that do not overlap", "one that overlaps")
 
@@ -146,6 +150,7 @@ def _listing(storage: Storage) -> Iterator[tuple[str, int]]:
     if not storage.local:
         yield from storage.sizes(SHARDS).items()
         return
+    storage.check_folder(SHARDS)
     try:
         entries = os.scandir(f"{storage.url}/{SHARDS}")
     except (FileNotFoundError, NotADirectoryError):
@@ -154,8 +159,11 @@ def _listing(storage: Storage) -> Iterator[tuple[str, int]]:
         for entry in entries:
             if entry.name.startswith(".") and entry.name.endswith(".tmp"):
                 continue  # a writer's temporary
+            if entry.is_symlink():
+                yield entry.name, _LINK
+                continue
             try:
-                status = entry.stat()
+                status = entry.stat(follow_symlinks=False)
             except OSError:
                 yield entry.name, _ODD
                 continue

@@ -15,7 +15,7 @@ from manifests.audit.probe import GeometryProbe
 from manifests.audit.report import Findings
 from manifests.audit.shard_check import ShardTask
 from manifests.audit.sources import AuditedSource
-from manifests.corpus import installed_version
+from manifests.corpus import PROGRAM, installed_version
 from manifests.table import OK, SCHEMA, Row
 
 _ROWS = 1000
@@ -37,7 +37,7 @@ def check_contents(
     """The number of clips that were read, and what could not be checked."""
     corpora = [source.corpus for source in sources]
     hashes = [corpus.config_hash for corpus in corpora]
-    path = journal or journal_path(*circumstances, *hashes, installed_version("factorportrait"))
+    path = journal or journal_path(*circumstances, *hashes, installed_version(PROGRAM))
     shards = sum(source.shards for source in sources)
     if not shards:
         return 0, []
@@ -87,12 +87,15 @@ def _spread(
 
 
 def _tasks(sources: Sequence[AuditedSource], sample: float) -> Iterator[ShardTask]:
-    """One for each shard that has rows, in their order."""
+    """One for each shard that has rows, in their order. Of each corpus at least the first clip is read."""
     for source in sources:
+        first = None
         for shard, rows in itertools.groupby(_rows(source), key=lambda row: row["shard"]):
             if shard is not None and 0 <= shard < source.corpus.layout.shards:
                 readable = tuple(row for row in rows if row["status"] == OK and _whole(row))
-                yield ShardTask(source.number, source.storage.url, shard, readable, sample, source.prefix)
+                always = str(readable[0]["key"]) if readable and first is None else None
+                first = first or always
+                yield ShardTask(source.number, source.storage.url, shard, readable, sample, always, source.prefix)
 
 
 def _rows(source: AuditedSource) -> Iterator[Row]:

@@ -33,7 +33,27 @@ class Expected:
     """float32 [70, 2]: the same in the picture."""
 
 
-class GeometryProbe(Protocol):
+@dataclass(frozen=True)
+class Places:
+    """N places on the mesh of a clip in each of its T frames, made anew from its stored parameters."""
+
+    points: Array
+    """float32 [T, N, 3], world metres."""
+    normals: Array
+    """float32 [T, N, 3], unit, world space."""
+    pose_points: Array
+    """float32 [T, N, 3]: the same places with a neutral face."""
+    pose_normals: Array
+    """float32 [T, N, 3]."""
+    classes: Array
+    """uint8 [N], indices into `manifests.conventions.SEGMENTATION_CLASSES`; 0 for places at a border."""
+    uv: Array | None
+    """float32 [N, 2], texture coordinates, if the head has any."""
+    landmarks: Array
+    """float32 [T, 70, 3], world metres."""
+
+
+class PicturesProbe(Protocol):
     """Poses the clip's head and rasterises it. Raises UserError if the head is not on this machine."""
 
     def __call__(
@@ -41,10 +61,26 @@ class GeometryProbe(Protocol):
         spec: Mapping[str, Any],
         motion: Mapping[str, Array],
         cameras: Mapping[str, Array],
-        pictures: Sequence[tuple[int, int]],
+        wanted: Sequence[tuple[int, int]],
     ) -> list[Expected]:
         """For the given (view, frame) pairs."""
         ...
+
+
+class PlacesProbe(Protocol):
+    """Poses the clip's head in all frames. Raises UserError if the head is not on this machine."""
+
+    def __call__(self, spec: Mapping[str, Any], motion: Mapping[str, Array], count: int) -> Places:
+        """For so many places of its surface, evenly spread."""
+        ...
+
+
+@dataclass(frozen=True)
+class GeometryProbe:
+    """A clip's geometry, made anew: dense in some pictures, and at some places in all."""
+
+    pictures: PicturesProbe
+    places: PlacesProbe
 
 
 class MeshProbe(Protocol):

@@ -111,8 +111,9 @@ class Promise:
         """Whether clips were left out on purpose."""
         return self.corpus.subset is not None
 
-    def is_head(self, sha256: str | None) -> bool:
-        """Whether a head file's hash is the one behind the configuration's hash, which covers both."""
+    def is_head(self, sha256: str) -> bool:
+        """Whether the configuration and a head file's hash give the corpus' hash, which covers both: neither can be
+        told from another by itself. Templates are part of the configuration, so no further file is needed."""
         content = {name: value for name, value in self.corpus.config.items() if name not in ("clips", "head")}
         content["head"] = {"name": self.corpus.config.get("head"), "sha256": sha256}
         content["format_version"] = self.corpus.format_version

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
-from manifests.audit.findings import CHECKS, Finding
+from manifests.audit.findings import CHECKS, SEVERITIES, Finding, Severity
 from manifests.errors import UserError
 from manifests.text import shown
 
@@ -41,14 +41,32 @@ class AuditReport:
     """What could not be checked, and why."""
 
     @property
+    def worst(self) -> Severity | None:
+        """The gravest severity of what was found; None if nothing was."""
+        found = {CHECKS[check].severity for check in self.counts}
+        return next((severity for severity in SEVERITIES if severity in found), None)
+
+    @property
     def sound(self) -> bool:
-        """Whether nothing was found that makes a corpus unsound."""
-        return not any(CHECKS[check].severity == "error" for check in self.counts)
+        """Whether nothing was found that makes a corpus unsound: no error. Warnings do not."""
+        return self.worst != "error"
+
+    def passes(self, strict: bool = False) -> bool:
+        """Whether the command ends with exit status 0: it is sound, and if `strict`, without a warning too."""
+        return self.sound and not (strict and self.worst == "warning")
+
+    @property
+    def verdict(self) -> str:
+        """``sound``, ``sound, with N warnings`` or ``FAULTS FOUND``."""
+        warnings = sum(count for check, count in self.counts.items() if CHECKS[check].severity == "warning")
+        if not self.sound:
+            return "FAULTS FOUND"
+        return f"sound, with {warnings} warning{'s' * (warnings != 1)}" if warnings else "sound"
 
     def to_json(self) -> str:
         """All of it; each finding with its severity, title and remedy."""
         content = dataclasses.asdict(self)
-        content["sound"] = self.sound
+        content |= {"sound": self.sound, "worst": self.worst}
         content["findings"] = [
             {
                 **dataclasses.asdict(finding),
@@ -117,9 +135,8 @@ def format_audit(report: AuditReport) -> str:
     """Some lines for a terminal: the verdict, and the first findings of each check with what to do."""
     read = f", {report.clips_read} of them read" if report.level == "full" else ""
     read += f", {report.clips_replayed} rendered again" if report.clips_replayed else ""
-    verdict = "sound" if report.sound else "FAULTS FOUND"
     lines = [
-        f"{shown(report.url)}: {verdict}",
+        f"{shown(report.url)}: {report.verdict}",
         f"  {report.level} audit of {report.clips} clips{read}, in {report.shards} shards",
     ]
     for check, findings in _by_check(report).items():
@@ -152,5 +169,4 @@ def _by_check(report: AuditReport) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {check: [] for check in sorted(report.counts, key=order.__getitem__)}
     for finding in report.findings:
         found.setdefault(finding.check, []).append(finding)
-    ranks = {"error": 0, "warning": 1, "note": 2}
-    return dict(sorted(found.items(), key=lambda item: ranks[CHECKS[item[0]].severity]))
+    return dict(sorted(found.items(), key=lambda item: SEVERITIES.index(CHECKS[item[0]].severity)))

@@ -92,14 +92,6 @@ class RowChecks:
             self._report(
                 "config-differs", ok & _other_lists(rows.batch.column("labels"), labels), rows, "labels", labels
             )
-        head = [str(promise.field("head"))]
-        self._report("head-differs", ok & ~rows.is_text("head", head), rows, "head", head[0])
-        codes, hashes = rows.codes("head_sha256")
-        alien = np.array([not promise.is_head(sha256) for sha256 in hashes], bool)[codes]
-        self._report(
-            "head-differs", ok & alien, rows, "head_sha256", "the head file that the corpus' hash was made with"
-        )
-
         for column, path, most in (
             ("recipe", "recipes", RECIPES),
             ("split", "splits", SPLITS),

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.audit import arrays, fingerprint, geometry, images
+from manifests.audit import arrays, fingerprint, geometry, images, places, summary
+from manifests.audit.colour import ColourCheck
 from manifests.audit.findings import Finding
+from manifests.audit.masks import MasksCheck
 from manifests.audit.probe import GeometryProbe
 from manifests.conventions import VIEW_LABELS
 from manifests.corpus import Corpus
@@ -42,7 +44,8 @@ def check_sample(
     """Findings in the ``members`` (name behind the key -> bytes) of a finished clip by its manifest ``row``.
 
     The record is held against the row and the corpus, arrays and videos against the sizes in the row, landmarks
-    against cameras, and the first, middle and last picture of each view against the ``probe``'s mesh.
+    against cameras, colour against labels, and all of them against the ``probe``'s geometry: pixel by pixel in the
+    first, middle and last picture of each view, and at some places in every one.
     """
     shape = arrays.Shape.of_row(row)
     if shape is None:
@@ -58,20 +61,31 @@ def check_sample(
         posable &= geometry.check_cameras(sound["cameras"], found.add)
     if "cameras" in sound and "landmarks" in sound:
         geometry.check_landmarks(sound["cameras"], sound["landmarks"], shape, found.add)
+    if spec is not None:
+        summary.check_summary(spec, sound, corpus.config, found.add)
     labels = [*ALWAYS, *(label for label in VIEW_LABELS if label in (row["labels"] or []))]
     thumbnails: list[bytes] = []
     expected: geometry.Meshes = {}
+    known = None
+    if posable and spec is not None and probe is not None:
+        known = places.expected_places(probe, spec, sound, found.add)
     for view in range(shape.views):
         if posable and spec is not None and view % geometry.views_at_once(shape) == 0:
             expected = geometry.expect(probe, spec, sound, shape, view, found.add)
-        checker = images.ViewCheck(view, shape, sound.get("landmarks"), found.add)
-        meshes = geometry.MeshCheck(view, expected, str(row["hair_style"]), found.add)
+        looks = images.ViewCheck(view, shape, sound.get("landmarks"), found.add)
+        checks = (
+            looks,
+            geometry.MeshCheck(view, expected, str(row["hair_style"]), found.add),
+            places.PlacesCheck(view, shape, known, sound.get("cameras"), found.add),
+            MasksCheck(view, found.add),
+            ColourCheck(view, shape, found.add),
+        )
         for start, pictures in images.windows(view, labels, members, shape, found.add):
-            checker.take(start, pictures)
-            meshes.take(start, pictures)
-        checker.finish()
-        meshes.finish()
-        thumbnails += checker.thumbnails
+            for check in checks:
+                check.take(start, pictures)
+        for check in checks:
+            check.finish()
+        thumbnails += looks.thumbnails
     made = fingerprint.make(sound["motion"], sound["cameras"], thumbnails) if whole and thumbnails else b""
     return SampleResult(tuple(found.made.values()), made)
 

@@ -35,6 +35,8 @@ class ShardTask:
     rows: tuple[Row, ...]
     """All columns of its clips that have a sample; none of those that are looked at here is null."""
     sample: float
+    first: str | None
+    """Key of a clip that is read in any case."""
     place: str
     """Stands before names in findings."""
 
@@ -72,7 +74,7 @@ def check_shard(task: ShardTask, corpus: Corpus, probe: GeometryProbe | None) ->
         with storage.open(path) as file:
             entries = _walk(file, size, task, corpus, found)
             for row in task.rows:
-                if not is_chosen(str(row["key"]), task.sample):
+                if row["key"] != task.first and not is_chosen(str(row["key"]), task.sample):
                     continue
                 clip = _Clip(row, task.place, path, found)
                 members = clip.read(file, size, entries)

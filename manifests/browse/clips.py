@@ -88,7 +88,7 @@ def make_clip(row: Row) -> Clip:
     if row["fps"] is None or not 0 < row["fps"] <= MAX_FPS:
         raise UserError(f"clip {row['key']!r}: fps = {row['fps']} in its row, must be up to {MAX_FPS:g}; audit it")
     if row["shard"] is None or row["members"] is None:
-        raise UserError(f"clip {row['key']!r}: its row names no shard or no members; run `factorportrait reindex`")
+        raise UserError(f"clip {row['key']!r}: its row names no shard or no members; audit it")
     layers: dict[int, dict[str, str]] = {}
     for member in row["members"]:
         match = _VIDEO.fullmatch((member or {}).get("name") or "")

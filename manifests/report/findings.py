@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from manifests.audit.findings import CHECKS
+from manifests.audit.findings import CHECKS, SEVERITIES
 from manifests.audit.report import AuditReport
 from manifests.report.html import Html, join, tag
 from manifests.report.numbers import whole
@@ -15,7 +15,6 @@ from manifests.report.tally import Tally
 from manifests.text import shown
 
 _MOST_FINDINGS: Final = 20
-_SEVERITIES: Final = ("error", "warning", "note")
 
 
 def verdict(audit: AuditReport | None) -> list[Html]:
@@ -26,7 +25,7 @@ def verdict(audit: AuditReport | None) -> list[Html]:
     for check, count in audit.counts.items():
         by_severity[CHECKS[check].severity] += count
     kind, word = ("good", "sound") if audit.sound else ("error", "faults found")
-    told = ", ".join(plural(by_severity[name], name) for name in _SEVERITIES if by_severity[name])
+    told = ", ".join(plural(by_severity[name], name) for name in SEVERITIES if by_severity[name])
     depth = f"{audit.level} audit of {whole(audit.clips)} clips"
     depth += f", {whole(audit.clips_read)} of them read" if audit.level == "full" else ""
     link = tag("a", told or "no findings", href="#findings")
@@ -43,7 +42,7 @@ def findings(tally: Tally, audit: AuditReport | None) -> Html:
         for finding in audit.findings:
             row = (finding.clip or "corpus", finding.where, finding.expected, finding.seen)
             found.setdefault(finding.check, []).append(tuple(map(shown, row)))
-        for check in sorted(found, key=lambda check: (_SEVERITIES.index(CHECKS[check].severity), check)):
+        for check in sorted(found, key=lambda check: (SEVERITIES.index(CHECKS[check].severity), check)):
             parts.append(_check(check, audit.counts.get(check, len(found[check])), found[check]))
         if not found:
             parts.append(note("The audit found nothing."))

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datagen import probe as probe_module
+from datagen.geometry.cameras import camera_centre, project
 from datagen.heads.model import load_head
-from datagen.probe import mesh_probe, probe, rerender
+from datagen.probe import mesh_probe, picture_probe, place_probe, rerender, stored
 from manifests.clip import Motion
+from manifests.conventions import SEGMENTATION_CLASSES
 from manifests.corpus import read_corpus
 from manifests.errors import UserError
 from manifests.storage import Storage
@@ -26,7 +27,7 @@ def sample(corpus: Generated) -> Sample:
 
 
 def ask(sample: Sample, pictures: list[tuple[int, int]], **spec: Any) -> Any:
-    return probe({**sample["spec.json"], **spec}, sample["motion.npz"], sample["cameras.npz"], pictures)
+    return picture_probe({**sample["spec.json"], **spec}, sample["motion.npz"], sample["cameras.npz"], pictures)
 
 
 def with_(sample: Sample, member: str, key: str, value: Any) -> Sample:
@@ -46,6 +47,34 @@ def test_the_mesh_is_what_the_labels_show(sample: Sample) -> None:
             assert np.abs(normals - sample[f"v{one.view:02d}.{label}.mkv"][one.frame]).max() < 0.02
         assert np.abs(one.points - sample["landmarks.npz"]["points"][one.frame]).max() < 1e-6
         assert np.abs(one.pixels - sample["landmarks.npz"]["pixels"][one.view, one.frame]).max() < 1e-3
+
+
+def test_places_are_on_the_surface_that_the_pictures_show(sample: Sample) -> None:
+    made = place_probe(sample["spec.json"], sample["motion.npz"], 100)
+    frames = sample["spec.json"]["frames"]
+    for vectors in (made.points, made.normals, made.pose_points, made.pose_normals):
+        assert vectors.shape == (frames, 100, 3)
+    for normals in (made.normals, made.pose_normals):
+        assert np.allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-5)
+    assert np.abs(made.landmarks - sample["landmarks.npz"]["points"]).max() < 1e-6
+    (picture,) = ask(sample, [(0, 2)])
+    cameras = {name: values[0, 2] for name, values in sample["cameras.npz"].items()}
+    pixels, depth = project(made.points[2], cameras["K"], cameras["world_to_camera"])
+    column, row = pixels.astype(int).T
+    height, width = picture.mask.shape
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    assert picture.mask[row[inside], column[inside]].mean() > 0.95
+    behind = depth[inside] - picture.depth[row[inside], column[inside]]
+    assert np.quantile(behind, 0.05) > -0.005  # nothing before what the picture shows
+    sight = camera_centre(cameras["world_to_camera"]) - made.points[2]
+    faces = (sight * made.normals[2]).sum(axis=-1) > 0.3 * np.linalg.norm(sight, axis=-1)
+    assert (np.abs(behind[faces[inside]]) < 0.005).mean() > 0.6  # others are hidden, or lie in a mouth
+    assert (np.abs(behind[~faces[inside]]) < 0.005).mean() < 0.2
+    assert {"skin", "neck"} <= {SEGMENTATION_CLASSES[number] for number in made.classes}
+    with pytest.raises(UserError, match="head"):
+        place_probe({**sample["spec.json"], "head": {"name": "open", "sha256": "0"}}, sample["motion.npz"], 10)
+    with pytest.raises(ValueError, match="motion"):
+        place_probe(sample["spec.json"], {**sample["motion.npz"], "neck": np.zeros((1, 3))}, 10)
 
 
 def test_the_mesh_probe_poses_the_head(sample: Sample) -> None:
@@ -84,8 +113,8 @@ def test_a_head_that_is_not_here(sample: Sample, head: Any, said: str) -> None:
 
 def test_no_path_in_a_record_is_opened(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(probe_module, "head_info", opened.append)
-    monkeypatch.setattr(probe_module, "load_head", opened.append)
+    monkeypatch.setattr(stored, "head_info", opened.append)
+    monkeypatch.setattr(stored, "load_head", opened.append)
     with pytest.raises(UserError):
         ask(sample, [(0, 0)], head={"name": "/tmp/head", "sha256": ""})
     with pytest.raises(UserError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, write_corpus
 from manifests.layout import Layout
 from manifests.manifest import write_part
@@ -42,7 +43,7 @@ def write_rows_corpus(
     """A corpus of `clips` rows, of which `change` replaces some; `fields` are of `Corpus`."""
     storage = Storage(url)
     defaults: dict[str, Any] = {"config_hash": "0", "config": {"seed": 1, "camera": {"yaw_deg": [-90, 90]}}}
-    corpus = Corpus(1, name, clips, CLIPS_PER_SHARD, **{**defaults, **fields})
+    corpus = Corpus(FORMAT_VERSION, name, clips, CLIPS_PER_SHARD, **{**defaults, **fields})
     write_corpus(storage, corpus)
     for shard in range(corpus.layout.shards):
         rows = [(change or {}).get(index) or clip(corpus.layout, index) for index in corpus.layout.clips_of(shard)]

@@ -10,6 +10,7 @@ import yaml
 
 from manifests import card as module
 from manifests.card import card, notice
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, write_corpus
 from manifests.licences import Asset, assets
 from manifests.manifest import write_part
@@ -26,7 +27,9 @@ def make(out: Path, change: dict[str, Any] | None = None, **fields: Any) -> Corp
     """Real shards; rows with some columns changed."""
     storage = Storage(str(out))
     given = {"config": {}, "software": {"bpy": "4.5"}, **fields}
-    write_corpus(storage, Corpus(1, "toy", CONFIG.clips, CONFIG.clips_per_shard, CONFIG.config_hash, **given))
+    write_corpus(
+        storage, Corpus(FORMAT_VERSION, "toy", CONFIG.clips, CONFIG.clips_per_shard, CONFIG.config_hash, **given)
+    )
     make_reference(CONFIG, out)
     if change is not None:
         rows = list(CorpusReader(storage).rows())
@@ -165,7 +168,7 @@ def test_a_head_whose_clip_says_otherwise_has_no_known_licence(tmp_path: Path) -
 
 def test_a_corpus_without_clips_has_a_card(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "out"))
-    corpus = Corpus(1, "toy", 4, 4, "0", {})
+    corpus = Corpus(FORMAT_VERSION, "toy", 4, 4, "0", {})
     write_corpus(storage, corpus)
     write_part(storage, 0, [clip(corpus.layout, 0, status="quarantined", members=None)])
     assert "0 clips of synthetic people" in card(CorpusReader(storage))

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, check_output, read_corpus, write_corpus
 from manifests.errors import UserError
 from manifests.layout import Layout, parse_manifest_name, parse_spool_name
 from manifests.storage import Storage
 
-CORPUS = Corpus(1, "toy", 10, 4, "abc", {"clips": 10, "seed": 1, "render": {"samples": 16}, "views": [1, 2]})
+CORPUS = Corpus(
+    FORMAT_VERSION, "toy", 10, 4, "abc", {"clips": 10, "seed": 1, "render": {"samples": 16}, "views": [1, 2]}
+)
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_fewer_clips_are_refused(storage: Storage) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"name": 1}', "\xff", '{"format_version": 1, "name": "a", "clips": "x"}'],
+    ["", "{", "[]", "{}", '{"name": 1}', "\xff", '{"format_version": 2, "name": "a", "clips": "x"}'],
 )
 def test_a_damaged_corpus_file_is_left_as_it_is(storage: Storage, text: str) -> None:
     data = text.encode("latin-1")
@@ -72,7 +75,10 @@ def test_a_value_of_another_type_is_damage(storage: Storage) -> None:
 
 def test_another_format_is_named(storage: Storage) -> None:
     write_corpus(storage, dataclasses.replace(CORPUS, format_version=99))
-    with pytest.raises(UserError, match="format 99, and this program reads 1"):
+    with pytest.raises(
+        UserError,
+        match=rf"format 99, and this program reads {FORMAT_VERSION}; here is .*: use the version that wrote it",
+    ):
         read_corpus(storage)
 
 

@@ -16,6 +16,7 @@ import wids
 from PIL import Image
 
 from manifests import export as module
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, check_output, read_corpus, write_corpus
 from manifests.decode import decode
 from manifests.errors import UserError
@@ -38,7 +39,9 @@ CONFIG = ToyConfig(clips=10, clips_per_shard=4)
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     out = tmp_path / "toy"
-    write_corpus(Storage(str(out)), Corpus(1, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7}))
+    write_corpus(
+        Storage(str(out)), Corpus(FORMAT_VERSION, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7})
+    )
     return make_reference(CONFIG, out, {5: "RuntimeError: bad"})
 
 

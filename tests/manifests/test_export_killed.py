@@ -17,6 +17,7 @@ from factorportrait import main
 from manifests.audit.audit import audit
 from manifests.browse.api import Api
 from manifests.card import CARD_FILE
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, write_corpus
 from manifests.diff import diff
 from manifests.errors import UserError
@@ -72,7 +73,7 @@ export(source, out, where=where)
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     out = tmp_path / "toy"
-    write_corpus(Storage(str(out)), Corpus(1, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7}))
+    write_corpus(Storage(str(out)), Corpus(FORMAT_VERSION, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7}))
     return make_reference(CONFIG, out, {5: "RuntimeError: bad"})
 
 

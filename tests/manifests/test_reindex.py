@@ -17,6 +17,7 @@ import pytest
 from factorportrait import main
 from manifests import reindex as module
 from manifests import spool, tar
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, write_corpus
 from manifests.errors import UserError
 from manifests.manifest import read_manifest, write_part
@@ -32,7 +33,7 @@ COMPACTED, LAST_PART = "manifest/clips-000000-000001.parquet", "manifest/part-00
 
 
 def make(folder: Path, given_up: dict[int, str] | None = None) -> Path:
-    corpus = Corpus(1, CONFIG.name, CONFIG.clips, CONFIG.clips_per_shard, CONFIG.config_hash, {})
+    corpus = Corpus(FORMAT_VERSION, CONFIG.name, CONFIG.clips, CONFIG.clips_per_shard, CONFIG.config_hash, {})
     write_corpus(Storage(str(folder)), corpus)
     return make_reference(CONFIG, folder, given_up)
 

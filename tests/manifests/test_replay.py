@@ -17,6 +17,7 @@ import pytest
 from datagen.probe import rerender
 from manifests.arrays import npz_bytes
 from manifests.clip import Member
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, read_corpus, write_corpus
 from manifests.decode import read_arrays
 from manifests.errors import UserError
@@ -198,14 +199,14 @@ def test_other_software_is_a_reason_for_other_bytes(corpus: Generated, tmp_path:
 def test_what_can_not_be_replayed_is_said(corpus: Generated, tmp_path: Path) -> None:
     config = ToyConfig(clips=4, clips_per_shard=4)
     toy = tmp_path / "toy"
-    write_corpus(Storage(str(toy)), Corpus(1, "toy", 4, 4, config.config_hash, {}))
+    write_corpus(Storage(str(toy)), Corpus(FORMAT_VERSION, "toy", 4, 4, config.config_hash, {}))
     make_reference(config, toy, {1: "RuntimeError: bad"})
     renderer = Renderer(corpus.out)
     with pytest.raises(UserError, match=r"toy-000000001: was given up \(RuntimeError: bad\)"):
         replay(str(toy), "toy-000000001", renderer)
     with pytest.raises(UserError, match="not in the manifest"):
         replay(str(toy), "toy-000000009", renderer)
-    write_corpus(Storage(str(toy)), Corpus(1, "toy", 4, 4, "0" * 64, {}))
+    write_corpus(Storage(str(toy)), Corpus(FORMAT_VERSION, "toy", 4, 4, "0" * 64, {}))
     with pytest.raises(UserError, match="another clip or configuration"):
         replay(str(toy), "toy-000000000", renderer)
     assert renderer.asked == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from manifests import spool
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus, write_corpus
 from manifests.errors import UserError
 from manifests.runlog import RunRecord, new_run_path, read_last_run, write_run
@@ -22,7 +23,7 @@ def storage(tmp_path: Path) -> Storage:
     """Shard 0 committed with one clip given up, two clips of shard 1 in the spool, one of them given up."""
     storage = Storage(str(tmp_path))
     layout = CONFIG.layout
-    write_corpus(storage, Corpus(1, "toy", 10, 4, CONFIG.config_hash, {}))
+    write_corpus(storage, Corpus(FORMAT_VERSION, "toy", 10, 4, CONFIG.config_hash, {}))
     for clip in (0, 1, 3, 4):
         spool.write_clip(storage, layout, clip, spool.pack(layout, clip, clip_members(CONFIG, clip)))
     spool.write_error(storage, layout, 2, "RuntimeError: bad")
@@ -87,7 +88,7 @@ def test_a_complete_corpus_is_finished_without_any_log(storage: Storage) -> None
 
 def test_works_in_an_object_store() -> None:
     remote = Storage("memory://test-status/out")
-    write_corpus(remote, Corpus(1, "toy", 10, 4, "abc", {}))
+    write_corpus(remote, Corpus(FORMAT_VERSION, "toy", 10, 4, "abc", {}))
     spool.write_error(remote, CONFIG.layout, 6, "bad")
     found = status("memory://test-status/out")
     assert (found.done, found.quarantined, found.state) == (1, 1, "new")

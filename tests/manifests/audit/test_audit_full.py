@@ -17,6 +17,7 @@ import pytest
 
 from manifests import tar
 from manifests.audit import pool
+from manifests.audit.probe import GeometryProbe
 from manifests.audit.shard_check import ShardResult, ShardTask, check_shard, is_chosen
 from manifests.clip import Member
 from manifests.errors import UserError
@@ -93,7 +94,7 @@ FAULTS: list[tuple[set[str], Plant]] = [
     ({"shard-malformed"}, flip_padding),
     ({"shard-malformed"}, flip_end),
     ({"member-missing", "member-unknown"}, rename_in_shard),
-    ({"clips-alike"}, of_another),
+    ({"clips-alike", "spec-disagrees"}, of_another),
     ({"software-differs"}, other_software),
     ({"spec-disagrees"}, lambda copy: copy.edit_row(0, 0, melanin=0.123)),
     (
@@ -235,12 +236,22 @@ def test_a_sample_of_clips_is_always_the_same(copy: Copy) -> None:
     assert 2300 < many < 2700
 
 
-def test_a_sample_that_holds_no_clip_is_said_to_have_read_none(copy: Copy) -> None:
-    report = copy.audit(level="full", sample=1e-9)
-    assert report.clips_read == 0
-    assert "any clip's members" in report.unchecked[0]
+def test_the_smallest_share_still_reads_the_first_clip(copy: Copy) -> None:
     with pytest.raises(UserError, match="add --level full"):
         copy.audit(sample=0.5)
+    assert copy.audit(level="full", sample=1e-9).clips_read == 1
+    key = copy.rows(0)[0]["key"]
+    copy.edit_member(0, key, "cameras.npz", b"")
+    report = copy.audit(level="full", sample=1e-9)
+    assert {finding.clip for finding in report.findings if finding.severity == "error"} == {key}
+
+
+def test_a_corpus_without_a_readable_clip_is_said_to_have_been_read_nowhere(copy: Copy) -> None:
+    for shard in (0, 1):
+        copy.shard(shard).unlink()
+    report = copy.audit(level="full")
+    assert report.clips_read == 0
+    assert report.unchecked[0].startswith("any clip's members")
 
 
 class StoppedError(Exception):
@@ -303,9 +314,13 @@ def dies(
     raise UserError("no head here")
 
 
+def headless(spec: Mapping[str, Any], motion: Mapping[str, Any], count: int) -> Any:
+    raise UserError("no head here")
+
+
 def test_processes_find_the_same_and_outlive_a_dying_one(copy: Copy) -> None:
     flip_member(copy)
-    report = copy.audit(level="full", workers=2, probe=dies)
+    report = copy.audit(level="full", workers=2, probe=GeometryProbe(dies, headless))
     assert {check for check in report.counts if check != "geometry-unchecked"} == {"bytes-differ", "shard-malformed"}
     (dead,) = [finding for finding in report.findings if finding.check == "shard-malformed"]
     assert dead.where == copy.layout.shard_path(1)

@@ -83,7 +83,8 @@ def same_parameters(copy: Copy) -> None:
 
 FAULTS: list[tuple[str, Plant]] = [
     ("shard-missing", lambda copy: copy.shard(1).unlink()),
-    ("shard-extra", stray),
+    ("file-extra", stray),
+    ("file-extra", lambda copy: (copy.out / "manifest" / "part-000000.parquet.damaged").write_bytes(b"")),
     ("shard-truncated", cut),
     ("shard-malformed", append),
     ("shard-malformed", pipe),
@@ -201,7 +202,7 @@ def test_filled_ranges_have_no_holes(grown: Copy) -> None:
     grown.grow(200, varied)
     report = grown.audit()
     assert only_ranges(report) == []
-    assert set(report.counts) <= {"head-differs", "identity-in-two-splits"}
+    assert set(report.counts) <= {"config-differs", "identity-in-two-splits"}
 
 
 @pytest.mark.parametrize(
@@ -263,10 +264,10 @@ def test_an_expression_far_from_all_others_is_an_outlier(grown: Copy) -> None:
 
 
 def test_findings_are_bounded_and_counted(grown: Copy) -> None:
-    grown.grow(MOST_KEPT + 50, lambda index, row: {"fps": 1.0})
+    grown.grow(MOST_KEPT + 50, lambda index, row: {"recipe": "walk"})
     report = grown.audit()
-    assert report.counts["config-differs"] == MOST_KEPT + 50
-    assert sum(finding.check == "config-differs" for finding in report.findings) == MOST_KEPT
+    assert report.counts["row-invalid"] == MOST_KEPT + 50
+    assert sum(finding.check == "row-invalid" for finding in report.findings) == MOST_KEPT
 
 
 def test_a_view_is_audited_across_its_corpora(copy: Copy) -> None:
@@ -275,7 +276,7 @@ def test_a_view_is_audited_across_its_corpora(copy: Copy) -> None:
     view = copy.out.parent / "view"
     write_view(Storage(str(view)), [str(copy.out), str(other.out)])
     report = audit(str(view))
-    assert report.counts == {"clips-alike": 4, "shard-missing": 1}
+    assert report.counts == {"clips-alike": 4, "key-duplicate": 4, "shard-missing": 1}
     assert report.findings[0].where == f"{other.out}/{other.layout.shard_path(0)}"
     assert report.clips == 8
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datagen.probe import probe
+from datagen.probe import GEOMETRY
 from manifests.audit.fingerprint import LENGTH, alike
 from tests.conftest import Generated
 from tests.manifests.audit.members import Members, Plant, StoredClip, in_arrays, in_video, stored_clips
@@ -26,7 +26,7 @@ def moving(clips: list[StoredClip]) -> StoredClip:
 
 
 def test_sound_clips_are_sound_and_unlike(clips: list[StoredClip]) -> None:
-    results = [clip.check(probe) for clip in clips]
+    results = [clip.check(GEOMETRY) for clip in clips]
     assert [result.findings for result in results] == [()] * len(clips)
     prints = [result.fingerprint for result in results]
     assert {len(made) for made in prints} == {LENGTH}
@@ -125,7 +125,7 @@ UNREADABLE: dict[str, tuple[Plant, str, str]] = {
 @pytest.mark.parametrize("fault", UNREADABLE)
 def test_a_member_that_is_not_what_it_should_be(moving: StoredClip, fault: str) -> None:
     plant, check, where = UNREADABLE[fault]
-    assert [(found.check, found.where) for found in moving.check(probe, plant).findings] == [(check, where)]
+    assert [(found.check, found.where) for found in moving.check(GEOMETRY, plant).findings] == [(check, where)]
 
 
 SHOWS: dict[str, tuple[Plant, set[str]]] = {
@@ -135,10 +135,10 @@ SHOWS: dict[str, tuple[Plant, set[str]]] = {
     "one burnt picture": (in_video("v01.rgb.mp4", one(3, 255)), {"frames-burnt"}),
     "frozen": (in_video("v00.rgb.mp4", lambda f: f[[0, 0, 0, 0, 0]]), {"frames-frozen"}),
     "one picture repeated": (in_video("v01.rgb.mp4", lambda f: f[[0, 1, 1, 3, 4]]), {"frames-frozen"}),
-    "nobody": (in_video("v00.alpha.mkv", np.zeros_like), {"head-out-of-frame", "cameras-disagree"}),
+    "nobody": (in_video("v00.alpha.mkv", np.zeros_like), {"head-out-of-frame", "cameras-disagree", "labels-disagree"}),
     "masks of the other view": (
         lambda m: m.update({"v00.alpha.mkv": m["v01.alpha.mkv"]}),
-        {"cameras-disagree"},
+        {"cameras-disagree", "labels-disagree"},
     ),
     "normals negated": (in_video("v00.pose_normals.mkv", np.negative), {"normals-disagree"}),
     "normals a column aside": (in_video("v01.normals.mkv", lambda f: np.roll(f, 2, axis=2)), {"normals-disagree"}),
@@ -155,7 +155,7 @@ SHOWS: dict[str, tuple[Plant, set[str]]] = {
 @pytest.mark.parametrize("fault", SHOWS)
 def test_pictures_that_do_not_fit(moving: StoredClip, fault: str) -> None:
     plant, wanted = SHOWS[fault]
-    assert moving.found(probe, plant) == wanted
+    assert moving.found(GEOMETRY, plant) == wanted
 
 
 MISSES: dict[str, tuple[Plant, set[str]]] = {
@@ -184,16 +184,16 @@ MISSES: dict[str, tuple[Plant, set[str]]] = {
 @pytest.mark.parametrize("fault", MISSES)
 def test_cameras_and_motion_that_show_another_picture(moving: StoredClip, fault: str) -> None:
     plant, wanted = MISSES[fault]
-    assert moving.found(probe, plant) >= wanted
+    assert moving.found(GEOMETRY, plant) >= wanted
 
 
 def test_hair_is_allowed_for_where_nothing_segments_it(moving: StoredClip) -> None:
     assert moving.row["hair_style"] == "short"
     few = [label for label in moving.row["labels"] if label != "segmentation"]
     plant = in_spec(lambda spec: spec.update(labels=few))
-    assert moving.found(probe, plant, labels=few) == set()
+    assert moving.found(GEOMETRY, plant, labels=few) == set()
     grown = in_video("v00.alpha.mkv", lambda f: np.maximum(f, np.roll(f, 20, axis=2)))
-    assert moving.found(probe, lambda m: (plant(m), grown(m)), labels=few) == {"cameras-disagree"}
+    assert moving.found(GEOMETRY, lambda m: (plant(m), grown(m)), labels=few) == {"cameras-disagree"}
 
 
 def test_masks_elsewhere_than_landmarks_are_found_without_a_head(moving: StoredClip) -> None:
@@ -212,16 +212,16 @@ def test_a_head_that_leaves_the_picture_is_found(moving: StoredClip) -> None:
 
 
 def test_a_record_that_says_otherwise_is_found(moving: StoredClip) -> None:
-    other = moving.check(probe, in_spec(lambda spec: spec.update(identity=7))).findings
+    other = moving.check(GEOMETRY, in_spec(lambda spec: spec.update(identity=7))).findings
     assert [(f.check, f.where, f.seen) for f in other] == [("spec-disagrees", "spec.json:identity", "7")]
-    other = moving.check(probe, in_spec(lambda spec: spec["software"].update(numpy="9.9"))).findings
+    other = moving.check(GEOMETRY, in_spec(lambda spec: spec["software"].update(numpy="9.9"))).findings
     assert [(f.check, f.where, f.seen) for f in other] == [("software-differs", "spec.json:software", "numpy 9.9")]
 
 
 def test_without_the_head_geometry_is_said_to_be_unchecked(moving: StoredClip) -> None:
     assert moving.found(None) == {"geometry-unchecked"}
     other = in_spec(lambda spec: spec["head"].update(sha256="0" * 64))
-    assert moving.found(probe, other, head_sha256="0" * 64) == {"geometry-unchecked"}
+    assert moving.found(GEOMETRY, other, head_sha256="0" * 64) == {"geometry-unchecked"}
 
 
 def test_a_clip_under_another_key_or_encoded_again_is_alike(clips: list[StoredClip]) -> None:

@@ -127,13 +127,14 @@ CHECK_FILES = """
 import json, resource, sys
 from pathlib import Path
 from manifests.audit.sample import check_sample
+from manifests.conventions import FORMAT_VERSION
 from manifests.corpus import Corpus
 from manifests.decode import read_frames
 folder = Path(sys.argv[1])
 row = json.loads((folder / "row.json").read_text())
 members = {path.name: path.read_bytes() for path in (folder / "members").iterdir()}
 sound = {path.name: path.read_bytes() for path in (folder / "sound").iterdir()}
-corpus = Corpus(1, "tiny", 4, 3, "", {}, {})
+corpus = Corpus(FORMAT_VERSION, "tiny", 4, 3, "", {}, {})
 check_sample(row, sound, None, corpus)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 check_sample(row, members, None, corpus)
