@@ -73,7 +73,9 @@ export(source, out, where=where)
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     out = tmp_path / "toy"
-    write_corpus(Storage(str(out)), Corpus(FORMAT_VERSION, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7}))
+    write_corpus(
+        Storage(str(out)), Corpus(FORMAT_VERSION, CONFIG.name, CONFIG.clips, 4, CONFIG.config_hash, {"seed": 7})
+    )
     return make_reference(CONFIG, out, {5: "RuntimeError: bad"})
 
 
