@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
 
-from manifests.conventions import SEGMENTATION_CLASSES, SPLITS
+from manifests.conventions import AGE_GROUPS, SEGMENTATION_CLASSES, SPLITS
 from manifests.database import Database, open_database
 from manifests.layout import MANIFEST, SHARDS, Layout
 from manifests.licences import Asset, assets
@@ -75,7 +75,10 @@ def card(reader: CorpusReader, picture: str | None = None) -> str:
             _summary(source, totals, picture),
             "## Clips",
             _holdings(totals),
-            *(_counts(database, column) for column in ("split", "recipe", "template")),
+            *(_counts(database, column, column) for column in ("split", "recipe", "template")),
+            "## People",
+            _PEOPLE,
+            *(_counts(database, title, value) for title, value in _TRAITS.items()),
             "## Files",
             _files(source, totals["labels"] or []),
             "## Reading",
@@ -148,6 +151,26 @@ def _data_files(layout: Layout, database: Database) -> list[dict[str, Any]]:
 _SPLITS_OF_SHARDS: Final = f"SELECT {{what}} FROM (SELECT DISTINCT split, shard FROM clips WHERE status = '{OK}')"
 
 
+def _groups(column: str, names: Mapping[str, float]) -> str:
+    """An SQL expression for which of some groups a number belongs to: name -> what it is below."""
+    cases = " ".join(f"WHEN {column} < {below:g} THEN '{name}'" for name, below in names.items())
+    return f"CASE {cases} WHEN {column} IS NOT NULL THEN 'beyond' END"
+
+
+_PEOPLE: Final = (
+    "Nobody here is real. Each identity was drawn with an age, a gender expression and shares of three ancestries, "
+    "which shape its face where the head model has components for them, and with a skin tone that none of them sets."
+)
+_TRAITS: Final = {
+    "age": _groups("age_years", {f"{low:g} to {high:g} years": high for low, high in AGE_GROUPS.values()}),
+    "gender expression": _groups("gender", {"feminine": 0.3, "between": 0.7, "masculine": 1.001}),
+    "main ancestry": "ancestry",
+    "skin tone (melanin)": _groups(
+        "melanin", {"0 to 0.25": 0.25, "0.25 to 0.5": 0.5, "0.5 to 0.75": 0.75, "0.75 to 1": 1.001}
+    ),
+}
+
+
 def _summary(source: Source, totals: dict[str, Any], picture: str | None) -> str:
     corpus = source.corpus
     text = (
@@ -177,13 +200,14 @@ def _holdings(totals: dict[str, Any]) -> str:
     )
 
 
-def _counts(database: Database, column: str) -> str:
+def _counts(database: Database, title: str, value: str) -> str:
+    """Clips and identities by an SQL expression over the columns."""
     sql = f"""
-        SELECT {column} AS value, count(*) AS clips, count(DISTINCT identity) AS identities
+        SELECT coalesce({value}, 'not known') AS value, count(*) AS clips, count(DISTINCT identity) AS identities
         FROM clips WHERE status = '{OK}' GROUP BY ALL ORDER BY clips DESC, value LIMIT {_MOST_COUNTS}
     """
     found = _rows(database, sql)
-    return _table((column, "clips", "identities"), [(row["value"], row["clips"], row["identities"]) for row in found])
+    return _table((title, "clips", "identities"), [(row["value"], row["clips"], row["identities"]) for row in found])
 
 
 def _files(source: Source, labels: Sequence[str]) -> str:

@@ -95,7 +95,14 @@ def add_commands(commands: Any, above: Above) -> None:
         "Exit status 1 if some could not be.",
     )
 
-    export = _command(commands, "export", "copy a subset into a corpus folder of its own, with a dataset card", _export)
+    export = _command(
+        commands,
+        "export",
+        "copy a subset into a corpus folder of its own, with a dataset card",
+        _export,
+        "Without --where or --list: all clips that have a sample. Interrupted, the same command goes on; until it has "
+        "ended, no command takes the folder for a corpus.",
+    )
     export.add_argument("--to", required=True, metavar="DIR_OR_URL")
     chosen = export.add_mutually_exclusive_group()
     chosen.add_argument("--where", metavar="SQL", help="condition, such as \"split = 'train'\"")
@@ -199,7 +206,9 @@ def _reindex(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> None:
     from manifests.export import export, format_export
 
-    print(format_export(export(arguments.out, arguments.to, where=arguments.where, listed=arguments.list)))
+    with _progress("shards copied") as progress:
+        report = export(arguments.out, arguments.to, where=arguments.where, listed=arguments.list, progress=progress)
+    print(format_export(report))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,6 @@ from PIL import Image
 from manifests import pictures
 from manifests.clip import Member
 from manifests.decode import decode
-from manifests.manifest import iter_manifest
 from manifests.pictures import Picture, Row
 from manifests.reader import CorpusReader
 from manifests.storage import Storage
@@ -56,12 +56,10 @@ def clip_sheet(members: Iterable[Member], columns: int = 8) -> Image.Image:
     return pictures.sheet(rows)
 
 
-def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.Image | None:
-    """The first clips of a corpus, a row each: up to two views, `frames` moments. None if there is no clip."""
-    storage = out if isinstance(out, Storage) else Storage(out)
-    reader = CorpusReader(storage)
+def corpus_sheet(reader: CorpusReader, clips: int = 12, frames: int = 4) -> bytes | None:
+    """The first clips of a corpus as a PNG, a row each: up to two views, `frames` moments. None if there is no clip."""
     rows = []
-    for row in _finished(storage, clips):
+    for row in _finished(reader, clips):
         sample = reader.members(row, lambda name: ".rgb." in name)
         tiles: list[Picture] = []
         for name in sorted(sample)[:2]:
@@ -71,7 +69,11 @@ def corpus_sheet(out: str | Storage, clips: int = 12, frames: int = 4) -> Image.
         rows.append(Row(caption, tiles))
         if sum(tile.nbytes for shown in rows for tile in shown.pictures) > MOST_SHEET_BYTES:
             break
-    return pictures.sheet(rows) if rows else None
+    if not rows:
+        return None
+    data = io.BytesIO()
+    pictures.sheet(rows).save(data, "PNG")
+    return data.getvalue()
 
 
 def write_corpus_sheet(out: str) -> str | None:
@@ -81,12 +83,10 @@ def write_corpus_sheet(out: str) -> str | None:
     """
     storage = Storage(out)
     with storage.problems():
-        image = corpus_sheet(storage)
-        if image is None:
+        picture = corpus_sheet(CorpusReader(storage))
+        if picture is None:
             return None
-        data = io.BytesIO()
-        image.save(data, "PNG")
-        storage.write(CONTACT_SHEET, data.getvalue())
+        storage.write(CONTACT_SHEET, picture)
     return f"{storage.url}/{CONTACT_SHEET}"
 
 
@@ -95,11 +95,5 @@ def spread(count: int, wanted: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, count - 1, min(count, wanted)).round()})
 
 
-def _finished(storage: Storage, clips: int) -> Iterable[dict[str, Any]]:
-    for batch in iter_manifest(storage):
-        for row in batch.to_pylist():
-            if row["status"] == OK:
-                yield row
-                clips -= 1
-                if not clips:
-                    return
+def _finished(reader: CorpusReader, clips: int) -> Iterable[dict[str, Any]]:
+    return itertools.islice((row for row in reader.rows() if row["status"] == OK), clips)

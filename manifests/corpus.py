@@ -12,7 +12,7 @@ from typing import Any
 
 from manifests.conventions import FORMAT_VERSION
 from manifests.errors import UserError
-from manifests.layout import CORPUS_FILE, VIEW_FILE, Layout
+from manifests.layout import CORPUS_FILE, HALF_EXPORT_FILE, VIEW_FILE, Layout
 from manifests.source import installed_digest
 from manifests.storage import Storage
 from manifests.text import shown
@@ -62,12 +62,16 @@ class Corpus:
         return Layout(self.name, self.clips, self.clips_per_shard)
 
 
-def read_corpus(storage: Storage) -> Corpus:
+def read_corpus(storage: Storage, name: str = CORPUS_FILE) -> Corpus:
     """Raises UserError if the folder is absent, holds no corpus, its corpus.json cannot be read, or another version
     of this program wrote it."""
     try:
-        data = storage.read(CORPUS_FILE)
+        data = storage.read(name)
     except (FileNotFoundError, NotADirectoryError):
+        if is_half_export(storage):
+            raise UserError(
+                f"{storage.url}: half an export, and no corpus yet; run the same `factorportrait export` again"
+            ) from None
         if storage.exists(VIEW_FILE):
             raise UserError(f"{storage.url} is a view; give one of the corpora that it stands for") from None
         raise UserError(
@@ -95,16 +99,21 @@ def read_corpus(storage: Storage) -> Corpus:
     except (ValueError, TypeError, RecursionError):
         sound = False
     if not sound:
-        raise UserError(f"{storage.url}/{CORPUS_FILE} is damaged; put back a good copy of it, or choose another --out")
+        raise UserError(f"{storage.url}/{name} is damaged; put back a good copy of it, or choose another --out")
     return corpus
 
 
-def write_corpus(storage: Storage, corpus: Corpus) -> None:
+def is_half_export(storage: Storage) -> bool:
+    """Whether an export into this folder began and did not end."""
+    return storage.exists(HALF_EXPORT_FILE) and not storage.exists(CORPUS_FILE)
+
+
+def write_corpus(storage: Storage, corpus: Corpus, name: str = CORPUS_FILE) -> None:
     fields = dataclasses.asdict(corpus)
     if corpus.subset is None:
         del fields["subset"]
     text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False)
-    storage.write(CORPUS_FILE, f"{text}\n".encode())
+    storage.write(name, f"{text}\n".encode())
 
 
 def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
@@ -118,6 +127,8 @@ def check_output(storage: Storage, wanted: Corpus) -> Corpus | None:
     """
     names = storage.names()
     if CORPUS_FILE not in names:
+        if HALF_EXPORT_FILE in names:
+            raise UserError(f"output {storage.url} holds half an export; choose another --out")
         if names:
             raise UserError(f"output {storage.url} is not empty and holds no corpus ({names[0]}); choose another --out")
         return None

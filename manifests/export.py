@@ -1,5 +1,8 @@
 """A subset of a corpus as a corpus of its own: clips keep their keys and shards, and a dataset card, a notice of
-licences and a `wids` index are put beside them."""
+licences and a `wids` index are put beside them.
+
+`corpus.json` is written last, so that nothing takes half an export for a corpus; until then its text stands in
+`export.json`, by which the same call knows what it had begun."""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,20 +21,22 @@ import pyarrow.compute as pc
 
 from manifests import tar
 from manifests.card import CARD_FILE, NOTICE_FILE, card, notice
-from manifests.contact_sheet import CONTACT_SHEET, write_corpus_sheet
+from manifests.contact_sheet import CONTACT_SHEET, corpus_sheet
 from manifests.corpus import Corpus, Subset, read_corpus, write_corpus
 from manifests.database import open_database
 from manifests.errors import UserError
-from manifests.layout import CORPUS_FILE, MANIFEST, SHARDS, Layout
-from manifests.manifest import compact, iter_manifest, manifest_files, write_part
+from manifests.layout import CORPUS_FILE, HALF_EXPORT_FILE, MANIFEST, SHARDS, Layout
+from manifests.manifest import compact, manifest_files, write_part
 from manifests.reader import CorpusReader
 from manifests.select import read_selection
 from manifests.shard import copy_data
 from manifests.storage import Storage
 from manifests.table import OK, SCHEMA, Row, StoredMember
+from manifests.text import shown
+from manifests.wids_index import write_index
 
-WIDS_FILE: Final = "wids.json"
-WIDS_VERSION: Final = 1
+Progress = Callable[[int, int], None]
+"""Told the number of shards that are there, and of all."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,25 @@ class ExportReport:
     """Of the clips' samples."""
     elsewhere: int
     """Clips of the list that belong to corpora of other names."""
+    found: int
+    """Shards that an earlier call, interrupted or not, had copied already."""
 
 
-def export(source: str, out: str, *, where: str | None = None, listed: str | None = None) -> ExportReport:
+def export(
+    source: str,
+    out: str,
+    *,
+    where: str | None = None,
+    listed: str | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
     """Copy clips of a corpus into the folder or URL `out`: those for which the SQL expression `where` holds, those
     of a list that `select` wrote, or all that have a sample.
 
-    Every member's bytes are held against the manifest on the way. Interrupted, the same call goes on where it
-    stopped; equal subsets are equal bytes. Raises UserError if `source` is no single corpus, nothing is chosen, a
-    listed clip is not there, a shard is damaged, or `out` lies within the source or holds anything else.
+    Every member's bytes are held against the manifest on the way. Interrupted, even killed, it leaves what no
+    command takes for a corpus, and the same call goes on where it stopped; equal subsets are equal bytes. Raises
+    UserError if `source` is no single corpus, nothing is chosen, a listed clip is not there, a shard is damaged, or
+    `out` lies within the source or holds anything else.
     """
     if where is not None and listed is not None:
         raise UserError("export: a condition and a list are given; give one of them")
@@ -63,21 +77,25 @@ def export(source: str, out: str, *, where: str | None = None, listed: str | Non
         raise UserError(f"{reader.url} is a view; export its corpora one by one, and merge the results")
     _check_apart(reader.sources[0].storage, storage)
     choice = _Choice(reader, where, None if listed is None else read_selection(listed), listed or "")
-    corpus = dataclasses.replace(reader.sources[0].corpus, subset=choice.subset())
+    subset = choice.subset()
+    corpus = dataclasses.replace(reader.sources[0].corpus, subset=subset)
     with storage.problems(), storage.lock():
         _begin(storage, corpus)
-        _copy_shards(reader, storage, corpus.layout, choice.rows())
+        found = _copy_shards(reader, storage, corpus.layout, choice.rows(), subset.shards, progress)
         compact(storage, corpus.layout, gaps=True)
-        size = _write_index(storage, corpus)
-        _describe(storage)
-    assert corpus.subset is not None
-    return ExportReport(storage.url, corpus.subset.clips, corpus.subset.shards, size, choice.elsewhere)
+        size = write_index(storage, corpus)
+        _describe(storage, corpus)
+        write_corpus(storage, corpus)
+        storage.delete(HALF_EXPORT_FILE)
+    return ExportReport(storage.url, subset.clips, subset.shards, size, choice.elsewhere, found)
 
 
 def format_export(report: ExportReport) -> str:
     """A few lines for a person."""
-    shards = "1 shard" if report.shards == 1 else f"{report.shards:,} shards"
+    shards = f"{report.shards:,} shard{'' if report.shards == 1 else 's'}"
     lines = [f"{report.clips:,} clips in {shards}, {report.bytes:,} bytes"]
+    if report.found:
+        lines.append(f"gone on        {report.found:,} of {shards} had been copied by an earlier call")
     if report.elsewhere:
         lines.append(f"left out       {report.elsewhere:,} clips of the list that belong to other corpora")
     lines += [f"corpus         {report.url}", f"dataset card   {report.url}/{CARD_FILE}"]
@@ -169,24 +187,40 @@ def _check_apart(source: Storage, out: Storage) -> None:
 
 def _begin(storage: Storage, corpus: Corpus) -> None:
     """Make the folder that of the subset, or see that it is already."""
-    for folder in ("", SHARDS, MANIFEST):
-        storage.clean(folder)
     names = storage.names()
     if CORPUS_FILE in names:
         if read_corpus(storage) != corpus:
             raise UserError(f"output {storage.url} holds another corpus or another subset; choose another --to")
+    elif HALF_EXPORT_FILE in names:
+        begun = read_corpus(storage, HALF_EXPORT_FILE)
+        if begun != corpus:
+            chosen = f" ({shown(begun.subset.where)})" if begun.subset and begun.subset.where else ""
+            raise UserError(
+                f"output {storage.url} holds half an export of another corpus or other clips{chosen}; "
+                "run that one again, delete the folder, or choose another --to"
+            )
     elif names:
         raise UserError(f"output {storage.url} is not empty ({names[0]}); choose another --to")
     else:
-        write_corpus(storage, corpus)
+        write_corpus(storage, corpus, HALF_EXPORT_FILE)
+    for folder in ("", SHARDS, MANIFEST):
+        storage.clean(folder)
 
 
-def _copy_shards(reader: CorpusReader, storage: Storage, layout: Layout, rows: Iterable[Row]) -> None:
-    """Copy and commit one shard after the other; those that are committed are passed over."""
+def _copy_shards(
+    reader: CorpusReader, storage: Storage, layout: Layout, rows: Iterable[Row], shards: int, progress: Progress | None
+) -> int:
+    """Copy and commit one shard after the other. Returns how many were committed before, and so passed over."""
     there = {shard for item in manifest_files(storage) for shard in range(item.first, item.last + 1)}
-    for shard, group in itertools.groupby(rows, key=lambda row: layout.shard_of(row["index"])):
-        if shard not in there:
+    found = 0
+    for done, (shard, group) in enumerate(itertools.groupby(rows, key=lambda row: layout.shard_of(row["index"]))):
+        if shard in there:
+            found += 1
+        else:
             write_part(storage, shard, _copy_shard(reader, storage, layout, shard, group))
+            if progress is not None:
+                progress(done + 1, shards)
+    return found
 
 
 def _copy_shard(reader: CorpusReader, storage: Storage, layout: Layout, shard: int, rows: Iterable[Row]) -> list[Row]:
@@ -257,38 +291,13 @@ def _row_named(where: str, row: Row) -> Iterator[None]:
         ) from None
 
 
-def _write_index(storage: Storage, corpus: Corpus) -> int:
-    """Write the index that `wids.ShardListDataset` reads: each shard's path beside it, clips and bytes.
-
-    Returns the bytes of all samples.
-    """
-    clips: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    for batch in iter_manifest(storage, ["shard", "size"]):
-        shards, at = np.unique(batch.column("shard").to_numpy(), return_inverse=True)
-        sums = np.zeros(len(shards), np.int64)
-        np.add.at(sums, at, batch.column("size").to_numpy())
-        for shard, count, size in zip(shards.tolist(), np.bincount(at).tolist(), sums.tolist(), strict=True):
-            clips[shard] = clips.get(shard, 0) + count
-            sizes[shard] = sizes.get(shard, 0) + size
-    shardlist: list[dict[str, Any]] = [
-        {
-            "url": corpus.layout.shard_path(shard),
-            "nsamples": count,
-            "filesize": sizes[shard] + len(tar.END),
-        }
-        for shard, count in sorted(clips.items())
-    ]
-    index = {"wids_version": WIDS_VERSION, "name": corpus.name, "shardlist": shardlist}
-    storage.write(WIDS_FILE, f"{json.dumps(index, indent=1)}\n".encode())
-    return sum(sizes.values())
-
-
-def _describe(storage: Storage) -> None:
+def _describe(storage: Storage, corpus: Corpus) -> None:
     """Write the card, the notice and a picture of the first clips, if they can be shown."""
+    reader = CorpusReader(storage, corpus)
     picture = None
     with contextlib.suppress(Exception):  # decoders raise what they like, and a corpus is whole without a picture
-        picture = CONTACT_SHEET if write_corpus_sheet(storage.url) else None
-    reader = CorpusReader(storage)
+        picture = corpus_sheet(reader)
+    if picture is not None:
+        storage.write(CONTACT_SHEET, picture)
     storage.write(NOTICE_FILE, notice(reader).encode())
-    storage.write(CARD_FILE, card(reader, picture).encode())
+    storage.write(CARD_FILE, card(reader, CONTACT_SHEET if picture else None).encode())

@@ -2,7 +2,8 @@
 
 ::
 
-    corpus.json                                what the corpus is; written first
+    corpus.json                                what the corpus is; written first, but last by export
+    export.json                                the same of a subset that export has not copied whole yet
     shards/{corpus}-{shard:06d}.tar            the samples
     manifest/part-{shard:06d}.parquet          the commit of one shard, a row a clip
     manifest/clips-{first:06d}-{last:06d}.parquet    many parts in one file
@@ -17,6 +18,7 @@ import re
 from dataclasses import dataclass
 
 CORPUS_FILE = "corpus.json"
+HALF_EXPORT_FILE = "export.json"
 VIEW_FILE = "view.json"
 """Stands alone in a folder that is a view over several corpora."""
 SHARDS = "shards"

@@ -83,7 +83,7 @@ def corpus_assets(corpus: Corpus) -> Iterator[Asset]:
 
 
 def _heads(source: Source) -> Iterator[Asset]:
-    reader = CorpusReader(source.storage)
+    reader = CorpusReader(source.storage, source.corpus)
     for (name, sha256), key in _one_clip_a_head(source).items():
         try:
             members = reader.members(reader.row(key), lambda member: member == "spec.json")

@@ -41,14 +41,17 @@ class Source:
 class CorpusReader:
     """A corpus folder or URL, or a view over several (see `manifests.merge`)."""
 
-    def __init__(self, url: str | Storage) -> None:
-        """Raises UserError if there is no corpus, or one that cannot be read."""
+    def __init__(self, url: str | Storage, corpus: Corpus | None = None) -> None:
+        """`corpus` stands for a corpus.json that is not written yet.
+
+        Raises UserError if there is no corpus, or one that cannot be read.
+        """
         storage = url if isinstance(url, Storage) else Storage(url)
         self.url = storage.url
-        stored = _view_sources(storage)
+        stored = None if corpus else _view_sources(storage)
         storages = [storage] if stored is None else [Storage(source) for source in stored]
         self.is_view = stored is not None
-        self.sources = tuple(Source(item, read_corpus(item)) for item in storages)
+        self.sources = tuple(Source(item, corpus or read_corpus(item)) for item in storages)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows in the order of sources and clips, a batch at a time; `columns` of `READER_SCHEMA`, or all."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from manifests import runlog, spool
-from manifests.corpus import Subset, read_corpus
-from manifests.layout import Layout
+from manifests.corpus import Subset, is_half_export, read_corpus
+from manifests.layout import CORPUS_FILE, HALF_EXPORT_FILE, Layout
 from manifests.manifest import committed_shards, iter_manifest
 from manifests.storage import Storage
 from manifests.table import QUARANTINED
@@ -92,9 +92,10 @@ def duration(seconds: float) -> str:
 
 
 def _read(storage: Storage, now: float) -> Status:
-    corpus = read_corpus(storage)
+    half = is_half_export(storage)
+    corpus = read_corpus(storage, HALF_EXPORT_FILE if half else CORPUS_FILE)
     if corpus.subset is not None:
-        return _read_subset(storage, corpus.name, corpus.subset)
+        return _read_subset(storage, corpus.name, corpus.subset, half)
     layout = corpus.layout
     committed = committed_shards(storage, layout)
     committed_clips = sum(committed) * layout.clips_per_shard
@@ -133,7 +134,7 @@ def _read(storage: Storage, now: float) -> Status:
     )
 
 
-def _read_subset(storage: Storage, name: str, subset: Subset) -> Status:
+def _read_subset(storage: Storage, name: str, subset: Subset, half: bool) -> Status:
     """A subset has no runs, and only the shards of its clips."""
     shards: set[int] = set()
     clips = 0
@@ -143,7 +144,7 @@ def _read_subset(storage: Storage, name: str, subset: Subset) -> Status:
     return Status(
         out=storage.url,
         name=name,
-        state="exported" if clips >= subset.clips else "half exported",
+        state="half exported" if half or clips < subset.clips else "exported",
         clips=subset.clips,
         shards=subset.shards,
         committed_clips=clips,

@@ -9,7 +9,7 @@ from manifests.report.numbers import whole
 
 
 def note(text: str, kind: str = "") -> Html:
-    """A line aside; `kind` may be ``warning``."""
+    """A line aside; `kind` may be ``warning`` or ``error``."""
     return tag("p", text, class_=f"aside {kind}".strip())
 
 

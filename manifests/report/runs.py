@@ -21,8 +21,9 @@ MOST_RUNS: Final = 100
 _MOST_BYTES: Final = 1 << 20
 _MOST_POINTS: Final = 1000
 _POINTS: Final = 60
-_FEWEST_POINTS: Final = 8
-_CLIPS_A_POINT: Final = 3
+_FEWEST_POINTS: Final = 3
+_CLIPS_A_POINT: Final = 8
+"""Clips end in bunches, as workers take turns: a rate over fewer jumps about."""
 _MOST_CLIPS: Final = 1 << 53
 _LATEST: Final = 253402300799.0
 """The last second of the year 9999."""

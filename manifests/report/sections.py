@@ -18,7 +18,7 @@ from manifests.report import charts, plots, promises, runs
 from manifests.report.findings import verdict
 from manifests.report.html import Html, join, tag
 from manifests.report.numbers import percent, short, size, whole
-from manifests.report.parts import figure, note, table
+from manifests.report.parts import figure, note, plural, table
 from manifests.report.tally import COUNTED, Tally
 from manifests.status import duration
 from manifests.text import shown
@@ -61,9 +61,21 @@ def headline(reader: CorpusReader, tally: Tally, audit: AuditReport | None) -> H
     return join(
         [
             tag("p", sources, *verdict(audit), class_="lead"),
+            _unread(tally),
             tag("dl", *(_tile(*tile) for tile in tiles), class_="tiles"),
         ]
     )
+
+
+def _unread(tally: Tally) -> Html:
+    """What stands above everything if the numbers below are not those of the whole corpus."""
+    if not tally.damaged_files:
+        return Html("")
+    lacking = plural(tally.damaged_files, "file") + " of the manifest cannot be read, and nothing of "
+    lacking += "it is in this report" if tally.damaged_files == 1 else "them is in this report"
+    if not tally.clips:
+        lacking = f"No clip is shown: {lacking}"
+    return note(f"{lacking}. {tally.damaged[0]}. Run factorportrait audit, then factorportrait reindex.", "error")
 
 
 def parameters(tally: Tally, corpora: Sequence[Corpus]) -> Html:

@@ -106,7 +106,9 @@ class Tally:
     errors: list[tuple[str, str]] = field(default_factory=list)
     """Key and error of the first quarantined clips."""
     damaged: list[str] = field(default_factory=list)
-    """Files of the manifest that cannot be read, and why."""
+    """The first files of the manifest that cannot be read, and why."""
+    damaged_files: int = 0
+    """How many there are."""
 
 
 def take(reader: CorpusReader) -> Tally:
@@ -152,6 +154,7 @@ class _Pass:
             try:
                 yield from read_rows(self._source.storage, item, self._layout, _COLUMNS)
             except DamagedFileError as error:
+                self._tally.damaged_files += 1
                 if len(self._tally.damaged) < MOST_SHOWN:
                     self._tally.damaged.append(f"{item.path}: {shown(str(error))}")
 

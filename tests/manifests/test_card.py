@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,34 @@ def test_the_card_of_a_real_corpus(corpus: Generated) -> None:
     ):
         assert fact in text
     assert card(reader, "contact_sheet.png") == text
+
+
+def test_people_are_counted_by_what_they_were_drawn_as(tmp_path: Path) -> None:
+    reader = make(tmp_path / "out")
+    people = [
+        (20.0, 0.1, "asian", 0.0),
+        (34.9, 0.3, "asian", 0.25),
+        (35.0, 0.5, "african", 0.6),
+        (79.9, 1.0, "european", 1.0),
+        (80.0, 0.7, "european", 0.9),
+        (None, None, None, None),
+    ]
+    rows = [
+        {**row, "age_years": age, "gender": gender, "ancestry": ancestry, "melanin": melanin}
+        for row, (age, gender, ancestry, melanin) in zip(reader.rows(), people, strict=True)
+    ]
+    Storage(reader.url).delete_folder("manifest")
+    for shard in range(2):
+        write_part(Storage(reader.url), shard, [row for row in rows if row["shard"] == shard])
+    section = card(reader).partition("## People\n")[2].partition("\n## ")[0]
+    counts = dict(re.findall(r"^\| ([^|]*[^-| ]) \| (\d+) \|", section, re.M))
+    assert counts.pop("not known") == "1"
+    assert counts == {
+        "20 to 35 years": "2", "35 to 55 years": "1", "55 to 80 years": "1", "beyond": "1",
+        "feminine": "1", "between": "2", "masculine": "2",
+        "asian": "2", "african": "1", "european": "2",
+        "0 to 0.25": "1", "0.25 to 0.5": "1", "0.5 to 0.75": "1", "0.75 to 1": "2",
+    }  # fmt: skip
 
 
 def test_labels_that_are_not_there_are_not_promised(tmp_path: Path) -> None:

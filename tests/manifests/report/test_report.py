@@ -222,6 +222,27 @@ def test_a_corpus_that_has_no_clip_yet_has_a_report() -> None:
     assert "10 still to come" in text
 
 
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ([], ""),
+        ([1], "1 file of the manifest cannot be read, and nothing of it is in this report"),
+        ([0, 1, 2], "No clip is shown: 3 files of the manifest cannot be read, and nothing of them is in this report"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_whole_is_said_above_everything(damaged: list[int], said: str) -> None:
+    storage = write_rows_corpus(f"memory://unread/{len(damaged)}")
+    for part in damaged:
+        storage.write(f"manifest/part-{part:06d}.parquet", b"PAR1 no more")
+    text, page = report(storage.url)
+    page.check_closed()
+    assert ('class="aside error"' in text) == bool(damaged)
+    if damaged:
+        assert said in text
+        assert f"manifest/part-{damaged[0]:06d}.parquet" in text
+        assert text.index(said) < text.index("<dt>Clips</dt>")
+
+
 def test_no_corpus_and_no_place_for_the_page(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no corpus here"):
         write_report(str(tmp_path), str(tmp_path / "page.html"))

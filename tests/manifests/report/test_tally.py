@@ -72,6 +72,7 @@ def test_a_damaged_file_is_named_and_the_rest_is_read() -> None:
     tally = take(CorpusReader(storage))
     assert tally.clips == 6
     assert [item.partition(":")[0] for item in tally.damaged] == ["manifest/part-000001.parquet"]
+    assert tally.damaged_files == 1
 
 
 def test_what_is_remembered_is_bounded_and_nonsense_is_survived() -> None:
