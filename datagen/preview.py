@@ -27,6 +27,8 @@ from manifests.pictures import Tile, gallery
 
 COLUMNS = 8
 MOVING = tuple(field.name for field in fields(Motion) if field.name != "shape")
+_EDGE_STEP = 8
+"""Edges of pictures are multiples of it."""
 MOST_PEOPLE, SMALLEST_TILE, LARGEST_TILE = 400, 16, 2048
 
 
@@ -53,13 +55,15 @@ def preview_people(
 ) -> str:
     """Render `count` random people of a configuration, a clip each, and draw them into one PNG or JPEG file.
 
-    Of a clip the first frame is shown, from the view nearest to the face's front, `size` pixels wide. Who is chosen
-    follows from the corpus' seed. Returns the file's path. Raises UserError for what the user can mend.
+    Of a clip the first frame is shown, from the view nearest to the face's front, `size` pixels wide and rendered so
+    unless `overrides` has another resolution. Who is chosen follows from the corpus' seed. Returns the file's path. Raises UserError for what the user can mend.
     """
     path = _output(file)
     if not SMALLEST_TILE <= size <= LARGEST_TILE:
         raise UserError(f"--size {size}: must be between {SMALLEST_TILE} and {LARGEST_TILE}")
     config = load_config(corpus, overrides)
+    if "resolution" not in (overrides or {}):
+        config = _as_wide_as(config, size)
     most = min(config.identities, config.clips, MOST_PEOPLE)
     if not 1 <= count <= most:
         raise UserError(f"--grid {count}: must be between 1 and {most}, the people that can be shown")
@@ -74,6 +78,13 @@ def preview_people(
             advance()
     _save(gallery(tiles, size), path)
     return str(path)
+
+
+def _as_wide_as(config: CorpusConfig, width: int) -> CorpusConfig:
+    """The configuration with pictures of nearly the same shape, at least ``width`` pixels wide."""
+    wide, high = config.resolution
+    edges = (-(-edge // _EDGE_STEP) * _EDGE_STEP for edge in (width, width * high // wide))
+    return config.model_copy(update={"resolution": tuple(edges)})
 
 
 def _some_people(config: CorpusConfig, count: int) -> list[int]:

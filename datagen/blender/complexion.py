@@ -50,6 +50,7 @@ class Complexion:
 TEXTURE_SIZE = 1536
 """Texels a side: half a millimetre each on the open head's face, which is less than a pixel at 512 pixels."""
 _CHUNK = 1 << 16
+_WET_ROUGHNESS = 0.12
 
 
 def paint(posed: PosedClip, appearance: Appearance, age_years: float = 40.0) -> Complexion:
@@ -69,16 +70,21 @@ def paint(posed: PosedClip, appearance: Appearance, age_years: float = 40.0) -> 
     blood = blood * (1 - lips) + lips * (0.06 + 0.07 * appearance.haemoglobin)
     melanin = melanin * (1 - lips * (0.35 + 0.25 * pale))
 
+    wet = _lid_margin(posed, rest)
+    blood = blood * (1 + 1.2 * wet)
+    melanin = melanin * (1 - 0.6 * wet)
+
     inside = _mouth_cavity(rest, marks, posed.surface.vertices_of("skin"))
     tint, hair = scalp_tint(posed, appearance)
     pigments = np.column_stack([melanin, blood, inside, tint])
     colour = _colour(pigments, hair)
     roughness = appearance.roughness + 0.05 * blotches + 0.4 * tint
     roughness = roughness * (1 - 0.30 * lips) - 0.08 * _shine(rest, marks)
+    roughness = roughness * (1 - wet) + _WET_ROUGHNESS * wet
     return Complexion(
         _texture(posed, appearance, age_years, pigments, hair) if posed.surface.uv is not None else None,
         colour.astype(np.float32),
-        np.clip(roughness, 0.2, 0.9).astype(np.float32),
+        np.clip(roughness, _WET_ROUGHNESS, 0.9).astype(np.float32),
         _distance(regions.brows),
         _distance(regions.clothing),
         _lashes(rest, marks, lids).astype(np.float32),
@@ -156,6 +162,17 @@ def _lid_distance(rest: Array, marks: Array) -> Array:
     """Distance [Vs] to the nearer eye's lid line, metres."""
     lines = np.concatenate([_closed_line(marks[36:42]), _closed_line(marks[42:48])])
     return cKDTree(lines).query(rest)[0]
+
+
+def _lid_margin(posed: PosedClip, rest: Array) -> Array:
+    """1 on skin that lies against an eyeball, where the tear film stands: red, without pigment, and wet."""
+    out = np.zeros(len(rest))
+    for eye in ("right_eye", "left_eye"):
+        ball = rest[posed.surface.vertices_of(eye)]
+        if len(ball):
+            gap = cKDTree(ball).query(rest, distance_upper_bound=0.004)[0]
+            out = np.maximum(out, smoothstep(0.0026, 0.0012, gap))
+    return out
 
 
 def _lashes(rest: Array, marks: Array, distance: Array) -> Array:

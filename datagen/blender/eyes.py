@@ -63,7 +63,7 @@ def eye_material(bpy: Any, appearance: Appearance) -> Any:
     light = graph.mix(collarette, light, _warm(iris))
     light = graph.mix(graph.ramp(radius, 0.78, 0.98), light, tuple(0.22 * c for c in iris))
     light = graph.mix(graph.ramp(radius, pupil + 0.03, pupil - 0.03), light, (0.002, 0.002, 0.002))
-    white = graph.mix(graph.ramp(radius, 1.2, 2.9), (0.66, 0.63, 0.60), (0.56, 0.36, 0.31))
+    white = _white(graph, direction, radius, appearance.seed)
     colour = graph.mix(graph.ramp(radius, 0.95, 1.06), light, white)
     surface = graph.add(
         "BsdfPrincipled",
@@ -78,6 +78,17 @@ def eye_material(bpy: Any, appearance: Appearance) -> Any:
     )
     graph.add("OutputMaterial", surface.outputs[0])
     return material
+
+
+def _white(graph: Graph, direction: Any, radius: Any, seed: int) -> Any:
+    """The sclera: redder towards the corners, where fine vessels branch."""
+    tired = np.random.default_rng([seed, 8]).random()
+    white = graph.mix(graph.ramp(radius, 1.2, 2.6), (0.66, 0.63, 0.60), (0.58, 0.40, 0.35))
+    place = graph.add("VectorMath", direction, operation="ADD", named={1: (seed % 97, 0.0, 0.0)}).outputs[0]
+    bent = graph.add("TexNoise", place, named={"Scale": 9.0, "Detail": 4.0, "Roughness": 0.65}).outputs[0]
+    vessel = graph.ramp(graph.math("ABSOLUTE", graph.math("SUBTRACT", bent, 0.5)), 0.02, 0.0)
+    seen = graph.math("MULTIPLY", vessel, graph.ramp(radius, 1.1, 2.2))
+    return graph.mix(graph.math("MULTIPLY", seen, 0.2 + 0.4 * tired), white, (0.50, 0.12, 0.10))
 
 
 def _warm(iris: tuple[float, float, float]) -> tuple[float, ...]:

@@ -20,7 +20,10 @@ BEARD = "beard"
 UV_LAYER = "uv"
 
 _STUBBLE_M = 0.003
-_SUBSURFACE_SCALE_M = 0.0045
+_MEAN_FREE_PATH_MM = (3.67, 1.37, 0.68)
+"""How far red, green and blue light spreads in skin: 1 / sqrt(3 a (a + s)) of the absorption a and the reduced
+scattering s measured for "skin1" by Jensen et al., "A practical model for subsurface light transport", 2001. The
+melanin lies above the layers that spread it, so one set does for all tones."""
 
 
 def skin_material(bpy: Any, appearance: Appearance, texture: Any = None, lines: bool = True) -> Any:
@@ -55,15 +58,15 @@ def skin_material(bpy: Any, appearance: Appearance, texture: Any = None, lines: 
     bump = graph.add("Bump", named={"Strength": 1.0, "Distance": 1.0, "Height": height})
     surface = graph.add(
         "BsdfPrincipled",
-        subsurface_method="RANDOM_WALK",
+        subsurface_method="RANDOM_WALK_SKIN",
         named={
             "Base Color": graph.mix(clothed, skin, fabric.colour),
             "Roughness": graph.lerp(clothed, graph.attribute(ROUGHNESS).outputs["Fac"], fabric.roughness),
             "Specular IOR Level": graph.lerp(clothed, 0.35, fabric.specular),
             "Sheen Weight": graph.lerp(clothed, 0.0, fabric.sheen),
             "Subsurface Weight": graph.lerp(clothed, 1.0, 0.0),
-            "Subsurface Radius": (1.0, 0.35, 0.20),
-            "Subsurface Scale": _SUBSURFACE_SCALE_M,
+            "Subsurface Radius": _MEAN_FREE_PATH_MM,
+            "Subsurface Scale": 1e-3,
             "Normal": bump.outputs[0],
         },
     )
