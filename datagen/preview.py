@@ -30,6 +30,7 @@ MOVING = tuple(field.name for field in fields(Motion) if field.name != "shape")
 _EDGE_STEP = 8
 """Edges of pictures are multiples of it."""
 MOST_PEOPLE, SMALLEST_TILE, LARGEST_TILE = 400, 16, 2048
+MOST_PIXELS = 200_000_000
 
 
 def preview(corpus: str, clip: int, file: str, *, overrides: Mapping[str, str] | None = None) -> str:
@@ -56,7 +57,8 @@ def preview_people(
     """Render `count` random people of a configuration, a clip each, and draw them into one PNG or JPEG file.
 
     Of a clip the first frame is shown, from the view nearest to the face's front, `size` pixels wide and rendered so
-    unless `overrides` has another resolution. Who is chosen follows from the corpus' seed. Returns the file's path. Raises UserError for what the user can mend.
+    unless `overrides` has another resolution. Who is chosen follows from the corpus' seed. Returns the file's path.
+    Raises UserError for what the user can mend.
     """
     path = _output(file)
     if not SMALLEST_TILE <= size <= LARGEST_TILE:
@@ -67,6 +69,10 @@ def preview_people(
     most = min(config.identities, config.clips, MOST_PEOPLE)
     if not 1 <= count <= most:
         raise UserError(f"--grid {count}: must be between 1 and {most}, the people that can be shown")
+    if count * size * size > MOST_PIXELS:
+        raise UserError(
+            f"--grid {count} --size {size}: the sheet would have over 200 megapixels; show fewer, or smaller"
+        )
     tiles: list[Tile] = []
     with _ctrl_c_ends_the_process(), _progress(count) as advance:
         pipeline = Pipeline(config.to_json(), threads=os.cpu_count() or 1)

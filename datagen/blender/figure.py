@@ -21,6 +21,7 @@ from datagen.blender.garments import Garment
 from datagen.blender.glasses import Glasses
 from datagen.blender.hair import hair_curves, hair_material
 from datagen.blender.strands import grow
+from datagen.blender.teeth import PLACE, teeth_material, tongue_material, tooth_places
 from datagen.blender.things import shaped_object
 from datagen.geometry.posed import PosedClip
 from manifests.clip import Appearance, ClipSpec
@@ -88,8 +89,8 @@ class Body:
         materials = [
             skin.skin_material(bpy, appearance, texture, lines=albedo is None),
             eye_material(bpy, appearance),
-            skin.teeth_material(bpy),
-            skin.tongue_material(bpy),
+            teeth_material(bpy, appearance),
+            tongue_material(bpy),
         ]
         self._mesh = _mesh(bpy, posed, look)
         _attribute(self._mesh, skin.BEARD, "FLOAT", "value", beard_shade(posed, appearance))
@@ -167,6 +168,7 @@ def _mesh(bpy: Any, posed: PosedClip, complexion: Complexion) -> Any:
     _attribute(mesh, skin.ROUGHNESS, "FLOAT", "value", complexion.roughness)
     _attribute(mesh, skin.FIELDS, "FLOAT_VECTOR", "vector", fields)
     _attribute(mesh, DIRECTION, "FLOAT_VECTOR", "vector", eye_directions(posed))
+    _attribute(mesh, PLACE, "FLOAT_VECTOR", "vector", tooth_places(posed))
     return mesh
 
 

@@ -1,4 +1,4 @@
-"""Materials of skin, clothing, teeth and tongue."""
+"""The material of skin and of the clothing that is painted on it."""
 
 from __future__ import annotations
 
@@ -74,14 +74,6 @@ def skin_material(bpy: Any, appearance: Appearance, texture: Any = None, lines: 
     return material
 
 
-def teeth_material(bpy: Any) -> Any:
-    return _plain(bpy, "teeth", (0.66, 0.60, 0.49), 0.25)
-
-
-def tongue_material(bpy: Any) -> Any:
-    return _plain(bpy, "tongue", (0.42, 0.12, 0.11), 0.38)
-
-
 def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any, appearance: Appearance) -> Any:
     """Skin colour with the shade that lies under brows and beard and along the lashes' roots.
 
@@ -96,12 +88,3 @@ def _hairs(graph: Graph, plain: Any, rest: Any, brow_distance: Any, lashes: Any,
     if length > _STUBBLE_M:
         graph.add("OutputAOV", named={"Value": graph.ramp(beard, 0.45, 0.55)}).aov_name = "hair"
     return graph.mix(graph.math("MULTIPLY", lashes, 0.85), colour, (0.012, 0.008, 0.006))
-
-
-def _plain(bpy: Any, name: str, colour: tuple[float, float, float], roughness: float) -> Any:
-    material = bpy.data.materials.new(name)
-    material.use_nodes = True
-    graph = Graph(material.node_tree)
-    surface = graph.add("BsdfPrincipled", named={"Base Color": colour, "Roughness": roughness})
-    graph.add("OutputMaterial", surface.outputs[0])
-    return material
