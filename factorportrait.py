@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--name", required=True, help="name to use in configurations (a-z, 0-9, - and _)")
     take.add_argument("--licence", required=True, help="the licence you hold the file under, kept in every clip")
     take.add_argument("--landmarks", metavar="FILE", help="FLAME's landmark embedding (.pkl, .npy or .npz)")
+    take.add_argument("--uv", metavar="FILE", help="FLAME's texture coordinates (FLAME_texture.npz), which skin needs")
     take.add_argument("--replace", action="store_true", help="replace an imported head of the same name")
     take.set_defaults(run=_heads_import)
 
@@ -217,6 +218,7 @@ def _heads_import(arguments: argparse.Namespace) -> None:
         arguments.name,
         licence=arguments.licence,
         landmarks=arguments.landmarks,
+        uv=arguments.uv,
         replace=arguments.replace,
     )
     print(f"{head.name}: imported, {head.kind}, sha256 {head.sha256}")

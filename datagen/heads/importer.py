@@ -17,6 +17,7 @@ from . import store
 from .foreign import read_members
 from .landmark_files import contour_and_inner, pupils
 from .model import EYE_JOINTS
+from .texture_files import MEMBERS, texture_coordinates
 
 Array = NDArray[Any]
 
@@ -25,8 +26,7 @@ _KINDS = {5: "flame", 55: "smplx"}
 _COMMON = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 _HANDS = ("hands_componentsl", "hands_componentsr", "hands_meanl", "hands_meanr")
 _OPTIONAL = (
-    "vt",
-    "ft",
+    *MEMBERS,
     "lmk_faces_idx",
     "lmk_bary_coords",
     "dynamic_lmk_faces_idx",
@@ -36,20 +36,27 @@ _SPLITS = {400: (300, 100), 20: (10, 10)}
 """Columns of ``shapedirs`` -> identity and expression components, in the releases there are."""
 _LAYOUT = (300, 100)
 _SMPLX_VERTICES = 9930
+"""smplx names key vertices of SMPL-X by number, up to 9929."""
 _LARGEST = 1e10
 """Root joints have parent 4294967295; nothing else comes near."""
-"""smplx names key vertices of SMPL-X by number, up to 9929."""
 _WHOLE_EYE = 0.9
 
 
 def import_head(
-    file: str, name: str, *, landmarks: str | None = None, licence: str = "", replace: bool = False
+    file: str,
+    name: str,
+    *,
+    landmarks: str | None = None,
+    uv: str | None = None,
+    licence: str = "",
+    replace: bool = False,
 ) -> HeadInfo:
     """Check the model in ``file`` (.pkl or .npz) and store it as head ``name``.
 
     FLAME files carry no landmarks: ``landmarks`` then names ``flame_static_embedding.pkl`` (with
-    ``flame_dynamic_embedding.npy`` beside it) or DECA's ``landmark_embedding.npy``. Nothing in either file is
-    ever executed. Raises UserError that names the file, what is wrong with it and what to do.
+    ``flame_dynamic_embedding.npy`` beside it) or DECA's ``landmark_embedding.npy``. Nor do they carry texture
+    coordinates, which ``uv`` adds: ``FLAME_texture.npz``. Nothing in any file is ever executed. Raises UserError that
+    names the file, what is wrong with it and what to do.
     """
     store.check_name(name)
     if not licence.isprintable():
@@ -60,6 +67,7 @@ def import_head(
         raise UserError(f"head '{name}': already in {store.heads_folder()}; choose another name, or give --replace")
     raw = read_members(Path(file), (*_COMMON, *_HANDS, *_OPTIONAL))
     kind, arrays, identity_size, expression_size = _checked(raw, file)
+    arrays |= texture_coordinates(raw, arrays["f"], file, uv)
     part = _parts(kind, arrays)
     arrays["part"] = part
     faces68, barycentric68 = contour_and_inner(kind, raw, landmarks, len(arrays["f"]), file)
@@ -129,11 +137,6 @@ def _checked(raw: dict[str, Array], file: str) -> tuple[str, dict[str, Array], i
     arrays["shapedirs"][..., start : start + expression_size] = raw["shapedirs"][
         ..., identity_size : identity_size + expression_size
     ]
-    if "vt" in raw and "ft" in raw and raw["ft"].shape == raw["f"].shape and raw["vt"].shape[1:] == (2,):
-        _check_indices(raw["ft"], len(raw["vt"]), f"{file}: ft")
-        if not (np.abs(raw["vt"].astype(np.float64)) < _LARGEST).all():
-            raise UserError(f"{file}: vt holds values that are not finite, or absurdly large")
-        arrays["uv"], arrays["uv_faces"] = raw["vt"].astype(np.float32), raw["ft"].astype(np.int32)
     return kind, arrays, identity_size, expression_size
 
 

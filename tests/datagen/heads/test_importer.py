@@ -74,6 +74,48 @@ def test_deca_embedding(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_head("mine").landmark_faces[:68], faces)
 
 
+def flame_files(folder: Path, vt: object, ft: object) -> tuple[str, str, str]:
+    """A model, its landmarks and its texture coordinates."""
+    arrays = flame_like()
+    np.savez(folder / "model.npz", **arrays)
+    embedding = write_flame_landmarks(folder, len(arrays["f"]))
+    members = {name: value for name, value in (("vt", vt), ("ft", ft)) if value is not None}
+    np.savez(folder / "FLAME_texture.npz", mean=np.array({"not": "read"}, dtype=object), **members)  # type: ignore[arg-type]
+    return str(folder / "model.npz"), str(embedding), str(folder / "FLAME_texture.npz")
+
+
+def test_flames_texture_coordinates_come_from_a_file_of_their_own(tmp_path: Path) -> None:
+    faces = flame_like()["f"]
+    vt = np.random.default_rng(2).random((3 * len(faces), 2))
+    ft = np.arange(3 * len(faces)).reshape(-1, 3).astype(np.uint32)
+    model, landmark_file, uv = flame_files(tmp_path, vt, ft)
+    import_head(model, "mine", landmarks=landmark_file, uv=uv)
+    head = load_head("mine")
+    assert head.uv is not None
+    assert head.uv_faces is not None
+    np.testing.assert_array_equal(head.uv, vt.astype(np.float32))
+    np.testing.assert_array_equal(head.uv_faces, ft)
+
+
+@pytest.mark.parametrize(
+    ("vt", "ft", "message"),
+    [
+        (None, None, r"FLAME_texture\.npz: no vt, ft"),
+        (np.zeros((4, 3)), np.zeros((564, 3), int), r"vt has shape \(4, 3\)"),
+        (np.zeros((4, 2)), np.zeros((5, 3), int), r"ft has shape \(5, 3\).*another mesh"),
+        (np.zeros((4, 2)), "floats", "ft has shape.*whole numbers"),
+        (np.zeros((4, 2)), "beyond", "indices outside 0 to 3"),
+        (np.full((4, 2), np.nan), "zeros", "vt holds values that are not finite"),
+    ],
+)
+def test_broken_texture_coordinates_are_named(tmp_path: Path, vt: object, ft: object, message: str) -> None:
+    shape = flame_like()["f"].shape
+    made = {"floats": np.zeros(shape), "beyond": np.full(shape, 4), "zeros": np.zeros(shape, int)}
+    model, landmark_file, uv = flame_files(tmp_path, vt, made[ft] if isinstance(ft, str) else ft)
+    with pytest.raises(UserError, match=message):
+        import_head(model, "mine", landmarks=landmark_file, uv=uv)
+
+
 def test_short_bases_keep_expression_apart_from_identity(tmp_path: Path) -> None:
     arrays = flame_like(columns=20)
     np.savez(tmp_path / "model.npz", **arrays)
