@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
-from datagen.assets import IMAGES, AssetFolder, list_folder, without_paths
-from datagen.recordings import check_recordings, list_recordings
+from datagen.assets import IMAGES, RECORDINGS, AssetFolder, list_folder
+from datagen.recordings import check_recordings
 from datagen.sections import (
     AppearanceSettings,
     CameraSettings,
@@ -39,6 +39,7 @@ from datagen.settings import (
 from datagen.templates import RenderTemplate, load_template, resolve_look, template_path
 from manifests.clip import HeadInfo
 from manifests.conventions import FORMAT_VERSION
+from manifests.corpus import without_paths
 from manifests.errors import UserError
 
 CORPORA = Path(__file__).parent / "corpora"
@@ -164,6 +165,10 @@ class CorpusConfig(Settings):
                 f"identity.components = {self.identity.components}: head {head.name!r} has {most}; "
                 f"set it to {most} or less"
             )
+        if not head.has_uv and self.appearance.albedo_folder is not None:
+            raise UserError(f"appearance.albedo_folder: {_no_uv(head)}, or leave the folder out")
+        if not head.has_uv and "uv" in self.labels:
+            raise UserError(f"labels = {show(self.labels)}: {_no_uv(head)}, or leave uv out")
         if self.motion.recordings is not None:
             check_recordings(self.motion.recordings.path, self.motion.recordings.files, head)
 
@@ -217,13 +222,8 @@ def load_config(path_or_name: str | Path, overrides: Mapping[str, str] | None = 
     for key, text in overrides.items():
         _override(raw, key, text)
     named = source_of(str(path), overrides)
-    _list_recordings(raw, path.parent, named)
+    _list_folders(raw, path.parent, overrides, named)
     raw["templates"] = _inline(raw.get("templates", {"studio_black": 1}), path.parent, named("templates"))
-    appearance = raw.get("appearance")
-    if isinstance(appearance, dict) and "albedo_folder" in appearance:
-        field = "appearance.albedo_folder"
-        base = Path.cwd() if field in overrides else path.parent
-        appearance["albedo_folder"] = list_folder(appearance["albedo_folder"], base, IMAGES, f"{named(field)}: {field}")
     return validate(CorpusConfig, raw, named)
 
 
@@ -273,13 +273,17 @@ def _inline(templates: Any, folder: Path, source: str) -> Any:
     return inlined
 
 
-def _list_recordings(raw: dict[str, Any], folder: Path, named: Callable[[str], str]) -> None:
-    """Replaces motion.recordings, a folder, by what it holds; any other shape is left to validation."""
-    motion = raw.get("motion")
-    if isinstance(motion, dict) and isinstance(motion.get("recordings"), str):
-        where = (folder / Path(motion["recordings"]).expanduser()).resolve()
-        files = list_recordings(where, f"{named('motion.recordings')}: motion.recordings")
-        motion["recordings"] = {"path": str(where), "files": files}
+def _list_folders(raw: dict[str, Any], folder: Path, overrides: Mapping[str, str], named: Callable[[str], str]) -> None:
+    """Replaces the folders of users' files by what they hold; any other shape is left to validation."""
+    for section, field, suffixes in (("appearance", "albedo_folder", IMAGES), ("motion", "recordings", RECORDINGS)):
+        settings, path = raw.get(section), f"{section}.{field}"
+        if isinstance(settings, dict) and field in settings:
+            base = Path.cwd() if path in overrides else folder
+            settings[field] = list_folder(settings[field], base, suffixes, f"{named(path)}: {path}")
+
+
+def _no_uv(head: HeadInfo) -> str:
+    return f"head {head.name!r} has no texture coordinates; import it with --uv FILE"
 
 
 def _canonical(content: Any) -> str:

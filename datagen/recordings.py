@@ -1,8 +1,9 @@
-"""A user's folder of recorded motion: listed with hashes when a configuration is loaded, read when a clip uses it.
+"""A user's recorded motion, read when a clip uses it. Its folder is listed as those of pictures are.
 
 A recording is an npz without pickled content: ``fps``; ``expression`` [T, E]; any of ``root``, ``neck``, ``jaw``,
 ``left_eye``, ``right_eye`` [T, 3], axis-angle in radians, and ``translation`` [T, 3] in metres; and ``head``, the
-head model's name, or ``expression_names`` [E], of which a head takes those it knows.
+head model's name, or ``expression_names`` [E], of which a head takes those it knows. Nothing keeps recorded lips and
+lids from passing through each other: what was recorded is what is shown.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.asset_files import MOST_RECORDING_BYTES, open_regular
 from manifests.clip import HeadInfo
 from manifests.errors import UserError
 
@@ -26,8 +28,12 @@ Array = NDArray[Any]
 
 TURNS = ("root", "neck", "jaw", "left_eye", "right_eye")
 CURVES = (*TURNS, "translation")
-MOST_FILES, MOST_BYTES, MOST_FRAMES, MOST_SHAPES = 10_000, 256 * 2**20, 1_000_000, 2_000
+NAMES = ("head", "expression_names")
+MEMBERS = ("fps", "expression", *NAMES, *CURVES)
+MOST_FRAMES, MOST_SHAPES, MOST_NUMBERS, MOST_LETTERS = 1_000_000, 2_000, 32_000_000, 1024
 FPS = (1.0, 1000.0)
+NAMED = (-0.1, 1.3)
+"""Coefficients of named shapes run from 0 to 1; capture overshoots a little."""
 LARGEST = {"expression": 20.0, "translation": 1.0} | dict.fromkeys(TURNS, math.pi)
 """Greatest size of a coefficient (standard deviations or shares), of a shift in metres, and of an angle."""
 
@@ -42,56 +48,48 @@ class Recording:
     curves: dict[str, Array]
 
 
-def list_recordings(folder: Path, source: str) -> dict[str, str]:
-    """SHA-256 (hex) by name of the npz files in a folder. Raises UserError where there are none, or too many."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".npz")
-    except OSError as error:
-        raise UserError(f"{source} = {folder}: cannot be read ({error.strerror}); give a folder") from None
-    if not paths:
-        raise UserError(f"{source} = {folder}: holds no .npz file; put recorded motions there")
-    if len(paths) > MOST_FILES:
-        raise UserError(f"{source} = {folder}: holds {len(paths)} files; keep at most {MOST_FILES}")
-    return {path.name: hashlib.sha256(_read(path)).hexdigest() for path in paths}
-
-
 def check_recordings(folder: str, files: dict[str, str], head: HeadInfo) -> None:
     """Raises UserError about the first recording that is not as it was listed, or does not move the head."""
     for name, sha256 in sorted(files.items()):
         read_recording(folder, name, sha256, head)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def read_recording(folder: str, name: str, sha256: str, head: HeadInfo) -> Recording:
     """One recording for a head. Raises UserError where its content is not that of the hash, or is not sound."""
     path = Path(folder) / name
-    data = _read(path)
+    try:
+        with open_regular(path) as file:
+            data = file.read(MOST_RECORDING_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read ({reason}); put it back, or check its permissions") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(f"{path}: has changed since the corpus was configured; put the old file back")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_BYTES:
-            raise UserError(f"{path}: unpacks to {size} bytes; keep at most {MOST_BYTES}, by shorter recordings")
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {key: np.asarray(stored[key]) for key in stored.files}
-    except UserError:
-        raise
+            arrays = {name: _array(archive, name) for name in MEMBERS if f"{name}.npy" in archive.namelist()}
     except Exception as error:  # of a file that anybody wrote
-        pickled = "pickle" in str(error).lower()
-        why = "holds pickled objects" if pickled else " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read ({why}); save plain arrays with numpy.savez") from None
     return _checked(path, arrays, head)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise UserError(f"{path}: {size} bytes; keep at most {MOST_BYTES}, by shorter recordings")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); put it back, or check its permissions") from None
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    """A member, if what it declares is within bounds. Raises ValueError if not."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds pickled objects")
+    count = math.prod(shape)
+    if name in NAMES and (count > MOST_SHAPES or dtype.itemsize > MOST_LETTERS):
+        raise ValueError(f"{name} holds {count} texts of up to {dtype.itemsize} bytes; too many or too long")
+    if name not in NAMES and count > MOST_NUMBERS:
+        raise ValueError(f"{name} holds {count} numbers; keep at most {MOST_NUMBERS}, by shorter recordings")
+    with archive.open(f"{name}.npy") as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _checked(path: Path, arrays: dict[str, Array], head: HeadInfo) -> Recording:
@@ -117,6 +115,11 @@ def _checked(path: Path, arrays: dict[str, Array], head: HeadInfo) -> Recording:
                 raise UserError(f"{path}: {name} exceeds {LARGEST[name]:.3g} {unit}; check its units")
     if np.abs(expression).max() > LARGEST["expression"]:
         raise UserError(f"{path}: expression exceeds {LARGEST['expression']:g}; check its units")
+    if head.expression_names and not NAMED[0] <= expression.min() <= expression.max() <= NAMED[1]:
+        raise UserError(
+            f"{path}: expression reaches from {expression.min():.3g} to {expression.max():.3g}; the shapes of head "
+            f"{head.name!r} take {NAMED[0]:g} to {NAMED[1]:g}: 1 is the whole shape"
+        )
     return Recording(float(fps), _for_head(path, expression, arrays, head), curves)
 
 

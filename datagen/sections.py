@@ -217,13 +217,6 @@ class AppearanceSettings(Settings):
     head_coverings: HeadCoverings = HeadCoverings(none=0.93, beanie=0.03, cap=0.02, headscarf=0.02)
 
 
-class Recordings(Settings):
-    """A folder of recorded motion, and the SHA-256 of each file. A configuration file gives the folder alone."""
-
-    path: str
-    files: dict[str, str]
-
-
 class MotionSettings(Settings):
     """Head, eyes and face over time, in the clips with dynamic motion; the held pose in the others."""
 
@@ -261,8 +254,8 @@ class MotionSettings(Settings):
     extreme_share: Share = 0.15
     """Share of the clips whose faces are pulled as far as they go, many of them lopsided, whatever
     emotion_strength is. Of heads whose expression components have names."""
-    recordings: Recordings | None = None
-    """Folder of recorded motion (npz files, see datagen/recordings.py), looked for beside the configuration."""
+    recordings: AssetFolder | None = None
+    """A folder of recorded motion (.npz, see datagen/recordings.py); a path relative to this file."""
     recorded_share: Share = 1.0
     """Share of the dynamic clips that a recording drives, if there are any; the others are sampled."""
     expression_components: Annotated[int, within(0, 500)] = 20

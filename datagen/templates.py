@@ -18,6 +18,8 @@ WorldMap = Literal[
 ]  # fmt: skip
 """The CC0 world maps that ship with Blender (datafiles/studiolights/world)."""
 
+MOST_PARENTS = 16
+
 
 class Light(Settings):
     """A square area light that looks at the head's centre, or a ring of such lights."""
@@ -39,6 +41,11 @@ class Light(Settings):
     """Colour temperature: 3000 is warm, 6500 neutral, 10000 cold."""
     gels: tuple[Rgb, ...] = ()
     """Colour filters to choose from with equal chance, linear Rec.709; empty means none."""
+
+    @property
+    def shines(self) -> bool:
+        """Whether every draw of it gives light."""
+        return self.power_w[0] > 0 and all(any(gel) for gel in self.gels)
 
 
 class Sky(Settings):
@@ -72,6 +79,11 @@ class World(Settings):
     """Factor on the map's, the sky's or the colour's radiance."""
     rotation_deg: Annotated[Span, span_within(-360, 360)] = (-180.0, 180.0)
     """Turn of the map about the vertical axis."""
+
+    @property
+    def shines(self) -> bool:
+        """Whether every draw of it gives light, as far as is known before maps are opened."""
+        return self.strength[0] > 0 and bool(self.maps or self.folder or self.sky or any(self.colour))
 
 
 class RenderTemplate(Settings):
@@ -109,8 +121,10 @@ class RenderTemplate(Settings):
             raise ValueError("background: world needs world.maps, such as [studio.exr], world.folder or world.sky")
         if self.background == "image" and not self.background_folder:
             raise ValueError("background: image needs background_folder, a folder of .png and .jpg files")
-        if not self.lights and world.strength[1] == 0:
-            raise ValueError("there is no light: add lights, or a world.strength above 0")
+        if not (any(light.shines for light in self.lights.values()) or world.shines):
+            raise ValueError(
+                "there may be no light: keep one lamp's power_w and gels, or the world's strength and colour, above 0"
+            )
         return self
 
     @property
@@ -163,12 +177,14 @@ def resolve_look(raw: dict[str, Any], folder: Path, source: str, seen: tuple[Pat
 
 def _inherited(raw: dict[str, Any], folder: Path, source: str, seen: tuple[Path, ...]) -> dict[str, Any]:
     """The merged fields; paths of folders are made absolute, for each is seen from its own file."""
+    if len(seen) > MOST_PARENTS:
+        raise UserError(f"{source}: has over {MOST_PARENTS} templates to inherit from, one from the other; merge some")
     own = {key: value for key, value in raw.items() if key != "inherits"}
     world = own.get("world")
     if isinstance(world, dict) and isinstance(world.get("folder"), str):
-        own["world"] = world | {"folder": str(folder.absolute() / world["folder"])}
+        own["world"] = world | {"folder": _seen_from(folder, world["folder"])}
     if isinstance(own.get("background_folder"), str):
-        own["background_folder"] = str(folder.absolute() / own["background_folder"])
+        own["background_folder"] = _seen_from(folder, own["background_folder"])
     if "inherits" not in raw:
         return own
     name = raw["inherits"]
@@ -180,6 +196,10 @@ def _inherited(raw: dict[str, Any], folder: Path, source: str, seen: tuple[Path,
         raise UserError(f"{source}: inherits = {show(name)}: goes round in a circle ({names}); break it")
     parent = _inherited(read_yaml(path), path.parent, str(path), (*seen, path.resolve()))
     return _merged(parent, own, source, "")
+
+
+def _seen_from(folder: Path, path: str) -> str:
+    return path if path.startswith("~") else str(folder.absolute() / path)
 
 
 def _merged(parent: dict[str, Any], own: dict[str, Any], source: str, where: str) -> dict[str, Any]:

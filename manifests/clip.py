@@ -86,6 +86,8 @@ class HeadInfo:
     """What the first identity components stand for; empty for a basis whose components have no meaning."""
     lids: LidOpening | None = None
     """What opens and closes the eyes; None where it is not known."""
+    has_uv: bool = True
+    """Whether its faces have texture coordinates, which textures and ``uv`` labels need."""
 
 
 @dataclass(frozen=True)

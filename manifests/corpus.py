@@ -232,3 +232,12 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def _value(fields: dict[str, Any], name: str) -> str:
     return json.dumps(fields[name], ensure_ascii=False) if name in fields else "absent"
+
+
+def without_paths(config: Any) -> Any:
+    """A configuration in which users' folders keep their files and lose their paths: no clip follows from those."""
+    if isinstance(config, dict):
+        if set(config) == {"path", "files"}:
+            return {"files": config["files"]}
+        return {name: without_paths(value) for name, value in config.items()}
+    return [without_paths(value) for value in config] if isinstance(config, list) else config

@@ -136,6 +136,7 @@ def _user_folders(config: dict[str, Any]) -> Iterator[str]:
         *((f"{title}: world maps", entry, ("look", "world", "folder")) for title, entry in looks),
         *((f"{title}: backgrounds", entry, ("look", "background_folder")) for title, entry in looks),
         ("skin textures", config, ("appearance", "albedo_folder")),
+        ("recorded motion", config, ("motion", "recordings")),
     ]
     for title, content, path in places:
         for key in (*path, "files"):

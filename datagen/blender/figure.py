@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.assets import open_image
+from datagen.asset_files import open_image
 from datagen.blender import skin
 from datagen.blender.axes import points_to_blender, set_transform
 from datagen.blender.beard import beard_shade

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ from datagen.blender.device import apply_settings
 from datagen.blender.figure import Figure
 from datagen.blender.film import Exposure, Film
 from datagen.blender.libraries import load_bpy
+from datagen.blender.quiet import quiet
 from datagen.blender.world import World, light_world, open_world
 from datagen.geometry.posed import PosedClip
 from manifests.clip import AreaLight, Clip, RenderSettings
@@ -134,20 +131,3 @@ def strand_thickness(clip: Clip) -> float:
     depth = (cameras.world_to_camera @ centre)[..., 2]
     pixel_m = np.median(np.abs(depth) / cameras.intrinsics[..., 0, 0])
     return float(np.clip(np.sqrt(pixel_m / 0.0013), 0.6, 1.6))
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what Blender prints off the terminal; on failure, say its last lines in the error."""
-    with tempfile.TemporaryFile() as log:
-        saved = os.dup(1)
-        os.dup2(log.fileno(), 1)
-        try:
-            yield
-        except Exception as error:
-            log.seek(0)
-            error.add_note(log.read()[-1000:].decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(saved, 1)
-            os.close(saved)

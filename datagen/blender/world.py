@@ -12,10 +12,12 @@ import OpenEXR
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from datagen.assets import Assets, open_image
+from datagen.asset_files import open_image
+from datagen.assets import Assets
 from datagen.blender.axes import look_along, points_to_blender
 from datagen.blender.meter import metered_gain, shrink
 from datagen.blender.nodes import Graph
+from datagen.blender.quiet import quiet
 from datagen.blender.sky import sky_map, sun_direction, sun_irradiance
 from datagen.geometry.cameras import pixel_rays
 from manifests.clip import Scene
@@ -184,13 +186,19 @@ def _shipped_map(path: str) -> Array:
         return np.asarray(file.channels()["RGB"].pixels, np.float32)
 
 
+_BRIGHTEST_READ = np.float32(65_504)
+"""The largest half float: what a map in 16 bits can hold."""
+
+
 @lru_cache(maxsize=4)
 def _user_map(bpy: Any, path: str, sha256: str) -> Array:
     """A user's map, float32 [H, W, 3] with an even number of rows and columns; ``sha256`` tells contents apart."""
-    image = bpy.data.images.load(path, check_existing=False)
+    with quiet(1, 2):
+        image = bpy.data.images.load(path, check_existing=False)
+        read = len(image.pixels)
     try:
         width, height = image.size
-        if width < 2 or height < 2 or len(image.pixels) != width * height * image.channels:
+        if width < 2 or height < 2 or read != width * height * image.channels:
             raise UserError(f"{path}: Blender cannot read this map; replace it or take it away")
         pixels = np.empty(width * height * image.channels, np.float32)
         image.pixels.foreach_get(pixels)
@@ -198,10 +206,12 @@ def _user_map(bpy: Any, path: str, sha256: str) -> Array:
     finally:
         bpy.data.images.remove(image)
     light = pixels.reshape(height, width, channels)[::-1, :, :3]
-    light = shrink(np.nan_to_num(light, nan=0.0, posinf=65_504.0, neginf=0.0), _ROWS)
+    light = shrink(np.minimum(np.nan_to_num(light, nan=0.0, neginf=0.0), _BRIGHTEST_READ), _ROWS)
     light = np.maximum(light[: len(light) // 2 * 2, : light.shape[1] // 2 * 2], 0)
     if not light.size or light.shape[2] != 3:
         raise UserError(f"{path}: is too small, or not in colour; replace it or take it away")
+    if not light.any():
+        raise UserError(f"{path}: is all black; replace it or take it away")
     return np.ascontiguousarray(light, np.float32)
 
 

@@ -164,6 +164,7 @@ def save_head(
         head_centre=_head_centre(kind, arrays),
         traits=traits,
         lids=lids,
+        has_uv="uv" in arrays,
     )
     record = json.dumps({**dataclasses.asdict(info), "build": _BUILD}, indent=1)
     place = heads_folder() / name

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from manifests.conventions import AGE_GROUPS, VIEW_LABELS
-from manifests.corpus import Corpus
+from manifests.corpus import Corpus, without_paths
 
 Span = tuple[float, float]
 
@@ -38,6 +38,7 @@ _SPANS: Final = {
     "head_pitch_deg": "motion.pitch_deg",
     "melanin": "appearance.melanin",
 }
+_SAMPLED: Final = ("head_yaw_deg", "head_pitch_deg")
 _AGE: Final = "age_years"
 _GENDER: Final = "gender"
 _PHONE: Final = {"camera_yaw_deg": "camera.phone_yaw_deg", "camera_pitch_deg": "camera.phone_pitch_deg"}
@@ -79,6 +80,8 @@ class Promise:
             return (min(ends)[0], max(ends)[1]) if ends else None
         if parameter == _GENDER:
             return (0.0, 1.0)
+        if parameter in _SAMPLED and self.field("motion.recordings"):
+            return None  # people who were recorded turned as they liked
         return self._span((_PHONE if recipe == "phone" else {}).get(parameter) or _SPANS[parameter])
 
     @cached_property
@@ -114,7 +117,7 @@ class Promise:
     def is_head(self, sha256: str) -> bool:
         """Whether the configuration and a head file's hash give the corpus' hash, which covers both: neither can be
         told from another by itself. Templates are part of the configuration, so no further file is needed."""
-        config = _without_paths(self.corpus.config)
+        config = without_paths(self.corpus.config)
         content = {name: value for name, value in config.items() if name not in ("clips", "head")}
         content["head"] = {"name": self.corpus.config.get("head"), "sha256": sha256}
         content["format_version"] = self.corpus.format_version
@@ -140,15 +143,6 @@ def member_names(views: int, labels: list[str]) -> list[str]:
             for label in wanted
         ),
     ]
-
-
-def _without_paths(value: Any) -> Any:
-    """Folders of users' files count by what is in them, not by where they lie."""
-    if isinstance(value, dict):
-        if set(value) == {"path", "files"}:
-            return {"files": value["files"]}
-        return {name: _without_paths(item) for name, item in value.items()}
-    return [_without_paths(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_span(value: Any) -> Span | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def test_a_child_changes_its_parent_field_by_field(tmp_path: Path) -> None:
         ("inherits: quick\nlights: 3", ["lights = 3", "must be"]),
         ("inherits: open_sky\nworld: {maps: [city.exr]}", ["world.sky stands instead of maps"]),
         ("background: image", ["needs background_folder"]),
+        ("world: {strength: [0, 0]}", ["there may be no light"]),
+        ("world: {strength: [0, 1]}", ["there may be no light"]),
+        ("world: {colour: [0, 0, 0]}", ["there may be no light"]),
+        ("inherits: quick\nworld: {strength: [0, 0]}\nlights: {key: {power_w: [0, 9]}}", ["there may be no light"]),
+        ("inherits: quick\nworld: {strength: [0, 0]}\nlights: {key: {gels: [[0, 0, 0]]}}", ["there may be no light"]),
         ("background_folder: 3", ["background_folder = 3", "section"]),
         ("background_folder: nowhere", ["background_folder", "nowhere cannot be listed (No such file"]),
         ("background_folder: empty", ["background_folder", "holds no .png, .jpg, .jpeg file"]),
@@ -145,6 +151,26 @@ def test_a_stored_configuration_cannot_point_elsewhere(name: str, tmp_path: Path
     stored["templates"]["mine"]["look"]["background_folder"]["files"] = {name: "0" * 64}
     with pytest.raises(UserError, match="not the name of a file within the folder"):
         CorpusConfig.from_json(json.dumps(stored))
+
+
+def test_a_long_chain_of_templates_is_told_as_such(tmp_path: Path) -> None:
+    for step in range(40):
+        write(tmp_path, f"inherits: t{step + 1}.yaml", f"t{step}.yaml")
+    write(tmp_path, "inherits: quick", "t40.yaml")
+    write(tmp_path, "inherits: t0.yaml")
+    with pytest.raises(UserError, match="over 16 templates to inherit from"):
+        load_config(write(tmp_path, CORPUS, "corpus.yaml"))
+
+
+def test_a_head_without_texture_coordinates_takes_no_textures(tmp_path: Path) -> None:
+    images(tmp_path / "walls")
+    bare = dataclasses.replace(HEAD, has_uv=False)
+    textured = load_config("demo", {"appearance.albedo_folder": str(tmp_path / "walls")})
+    textured.check_head(HEAD)
+    with pytest.raises(UserError, match=r"appearance\.albedo_folder: head 'open' has no texture coordinates.*--uv"):
+        textured.check_head(bare)
+    with pytest.raises(UserError, match=r"labels = .*has no texture coordinates"):
+        load_config("demo", {"labels": "[uv]"}).check_head(bare)
 
 
 def test_a_look_within_the_configuration_may_inherit(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A user's recorded motion drives the heads, and a recording that cannot is refused before anything is rendered."""
 
 import dataclasses
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,11 @@ def test_the_share_and_the_folder(tmp_path: Path, named_head: HeadInfo) -> None:
         ({"expression": np.full((FRAMES, 3), 1e6)}, "expression exceeds 20"),
         ({"expression": np.array([[None]])}, "holds pickled objects"),
         ({"expression_names": ["a"]}, "expression_names for"),
+        ({"expression": np.full((FRAMES, 3), -0.5)}, "reaches from -0.5 to -0.5; the shapes of head"),
+        ({"expression": np.full((FRAMES, 3), 2.0)}, "take -0.1 to 1.3"),
+        ({"expression_names": np.zeros(1_000_000, "S1")}, "expression_names holds 1000000 texts"),
+        ({"head": "x" * 100_000}, "head holds 1 texts of up to 400000 bytes"),
+        ({"neck": np.zeros((11_000_000, 3), np.int8)}, "neck holds 33000000 numbers"),
         ({"expression": np.zeros((FRAMES, 1)), "expression_names": ["noSuch"]}, "has no expression 'noSuch'"),
     ],
 )
@@ -137,10 +144,62 @@ def test_names_need_a_head_that_has_names(tmp_path: Path, named_head: HeadInfo, 
         corpus(tmp_path).check_head(dataclasses.replace(plain_head, identity_size=300))
 
 
+def test_only_plain_files_of_the_folder_count(tmp_path: Path, named_head: HeadInfo) -> None:
+    (tmp_path / "link.npz").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(UserError, match=r"holds no \.npz file; links"):
+        corpus(tmp_path)
+    np.savez(tmp_path / "turn.npz", **recorded(named_head))
+    config = corpus(tmp_path)
+    assert config.motion.recordings is not None
+    assert list(config.motion.recordings.files) == ["turn.npz"]
+    for name in ("link.npz", "pipe.npz"):
+        (tmp_path / "turn.npz").unlink()
+        (tmp_path / name).rename(tmp_path / "turn.npz")
+        with pytest.raises(UserError, match=r"turn\.npz: cannot be read \(it is (a link|not a regular file)"):
+            config.check_head(named_head)
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [({}, "needs at least one file"), ({"../a.npz": "0" * 64}, "not the name of a file"), ({"a.npz": "x"}, "SHA-256")],
+)
+def test_a_stored_configuration_cannot_point_elsewhere(files: dict[str, str], problem: str) -> None:
+    stored = json.loads(load_config("demo").to_json())
+    stored["motion"]["recordings"] = {"path": "/dev", "files": files}
+    with pytest.raises(UserError, match=problem):
+        CorpusConfig.from_json(json.dumps(stored))
+
+
+@pytest.mark.parametrize("field", ["motion.recordings", "appearance.albedo_folder"])
+@pytest.mark.parametrize("path", ['"a\\0b"', '"\\udc80"', "~nosuchuser/x", "none"])
+def test_no_path_gives_a_traceback(field: str, path: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config("demo", {field: path})
+    assert "\n" not in str(caught.value)
+    assert field in str(caught.value)
+
+
+def test_folders_of_overrides_are_seen_from_where_the_command_runs(
+    tmp_path: Path, named_head: HeadInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("here", "home/there"):
+        (tmp_path / place).mkdir(parents=True)
+        np.savez(tmp_path / place / "turn.NPZ", **recorded(named_head))
+        (tmp_path / place / "turn.NPZ.npz").rename(tmp_path / place / "turn.NPZ")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for given, place in (("here", "here"), ("~/there", "home/there")):
+        recordings = load_config("demo", {"motion.recordings": given}).motion.recordings
+        assert recordings is not None
+        assert recordings.path == str(tmp_path / place)
+        assert list(recordings.files) == ["turn.NPZ"]
+
+
 def test_folders_that_hold_no_motion(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no \.npz file"):
         corpus(tmp_path)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="missing cannot be listed"):
         corpus(tmp_path / "missing")
     (tmp_path / "bad.npz").write_bytes(b"not a zip")
     with pytest.raises(UserError, match=r"bad\.npz: cannot be read"):
