@@ -131,7 +131,7 @@ class FacialHairLengths(Weights):
     medium: Weight = 0.0
     """12 to 25 mm."""
     long: Weight = 0.0
-    """40 to 80 mm; moustaches stop at 25 mm."""
+    """40 to 80 mm; moustaches stop at 35 mm, of which 25 hang."""
 
 
 class Clothes(Weights):

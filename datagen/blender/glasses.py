@@ -172,6 +172,10 @@ def _frame_material(bpy: Any, appearance: Appearance) -> Any:
     return material
 
 
+_LENS_ROUGHNESS = 0.2
+"""Rough enough that lamps are found by aiming at them: a mirror's rare hits are white specks at few samples."""
+
+
 def _lens_material(bpy: Any) -> Any:
     """Coated glass: lets all light through unbent, and reflects what a coating leaves, 1 in 100 and more aslant.
 
@@ -183,7 +187,7 @@ def _lens_material(bpy: Any) -> Any:
     aslant = graph.add("LayerWeight", named={"Blend": 0.5}).outputs["Facing"]
     share = graph.math("MULTIPLY_ADD", graph.math("POWER", aslant, 4.0), 0.30, 0.012)
     clear = graph.add("BsdfTransparent", (0.985, 0.99, 0.985))
-    gloss = graph.add("BsdfAnisotropic", (1.0, 1.0, 1.0), named={"Roughness": 0.02})
+    gloss = graph.add("BsdfAnisotropic", (1.0, 1.0, 1.0), named={"Roughness": _LENS_ROUGHNESS})
     surface = graph.add("MixShader", share, clear.outputs[0], gloss.outputs[0])
     graph.add("OutputMaterial", surface.outputs[0])
     return material

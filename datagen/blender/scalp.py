@@ -18,6 +18,9 @@ Array = NDArray[Any]
 SCALP_FROM = 0.35
 """Least value of the scalp's field, at the densest corner of a face, where roots are tried."""
 
+_WELL_WITHIN = 0.8
+"""A lock may stray this far over the cheek, by eye."""
+
 
 class Scalp:
     """In rest space, metres. ``covered_ears`` are smooth bumps that hair slides over."""
@@ -98,19 +101,30 @@ class Scalp:
 
     def off_the_face(self, points: Array) -> Array:
         """Points [N, 3] in front of the face moved sideways, like a curtain drawn past forehead and cheeks."""
-        x, y, z = points.T
+        short = np.maximum(self._curtain(points[:, 1]) - np.abs(points[:, 0]), 0) * self._before(points)
+        side = np.where(points[:, 0] >= 0, 1.0, -1.0)
+        return points + np.stack([side * short, np.zeros(len(points)), -0.5 * short], axis=1)
+
+    def cross_the_face(self, points: Array) -> Array:
+        """Which strands [N, P, 3] hang well within that curtain somewhere between brows and chin."""
+        y = points[..., 1]
+        inside = np.abs(points[..., 0]) < _WELL_WITHIN * self._curtain(y)
+        level = (y < self.marks[17:27, 1].max()) & (y > self.chin_height)
+        return np.asarray((inside & level & (self._before(points) > 0.5)).any(axis=1))
+
+    def _before(self, points: Array) -> Array:
+        """1 on points in front of the temples, 0 behind."""
         temple = self.marks[[36, 45], 2].mean() - 0.03
-        before = smoothstep(temple - 0.01, temple + 0.01, z)
+        return smoothstep(temple - 0.01, temple + 0.01, points[..., 2])
+
+    def _curtain(self, height: Array) -> Array:
+        """How far from the middle hair hangs beside the face at these heights, metres."""
         brow, hairline = self.marks[17:27, 1].max(), self.hairline
-        reach = np.abs(self.marks[[0, 16], 0]).mean()
         heights = [
             self.chin_height - 0.07, self.chin_height - 0.02, self.eye_height, brow,
             0.4 * brow + 0.6 * hairline, hairline,
         ]  # fmt: skip
-        edge = np.interp(y, heights, [0.75, 0.85, 0.92, 0.86, 0.62, 0.0]) * reach
-        short = np.maximum(edge - np.abs(x), 0) * before
-        side = np.where(x >= 0, 1.0, -1.0)
-        return points + np.stack([side * short, np.zeros_like(x), -0.5 * short], axis=1)
+        return np.interp(height, heights, [0.75, 0.85, 0.92, 0.86, 0.62, 0.0]) * np.abs(self.marks[[0, 16], 0]).mean()
 
     def surface_towards(self, direction: Array) -> tuple[Array, Array]:
         """Point and normal [3] of the scalp in a direction from its centre."""

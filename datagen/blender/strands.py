@@ -63,6 +63,7 @@ def grow(posed: PosedClip, appearance: Appearance, thickness: float = 1.0) -> St
     if not style.covers_ears and style.comb != "tied":
         points = points[~scalp.touches_ears(points)]
     points = _settle(points, style, scalp, rng)
+    points = points[~scalp.cross_the_face(points)]
     if isinstance(comb, Tied):
         knot = tail if appearance.hair_style == "ponytail" else bun
         points = np.concatenate([points, knot(comb, scalp, appearance.hair_length_m, style.points, rng)])

@@ -39,7 +39,7 @@ on average 29 in 100 hairs: Panhan et al. 2012, "Greying of the human hair: a wo
 and 27."""
 
 
-LONGEST_MOUSTACHE_M = 0.025
+LONGEST_MOUSTACHE_M = 0.035
 FACIAL_HAIR_M = {
     "stubble": (0.001, 0.002),
     "short": (0.004, 0.008),

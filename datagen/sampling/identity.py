@@ -85,8 +85,9 @@ def sample_shape(
 ) -> NDArray[np.float32]:
     """Identity coefficients [S]: those that the traits set, then normal ones, none beyond ``limit`` spreads.
 
-    Truncated by the inverse of the normal distribution, so each coefficient follows from its own variate. The
-    drawn ones are then shrunk together where the whole lies too far from the mean: see ``farthest``.
+    Truncated by the inverse of the normal distribution, so each coefficient follows from its own variate. Where the
+    whole lies further from the mean than ``farthest`` allows, whatever the ``spread``, the drawn ones are shrunk
+    together until it does not: no caricature is shown.
     """
     normal = NormalDist()
     low = normal.cdf(-settings.limit)
@@ -99,7 +100,7 @@ def sample_shape(
     shape = np.zeros(head.identity_size, np.float32)
     shape[:first] = [(getattr(traits, trait.name) - trait.mean) / trait.deviation for trait in head.traits]
     room = farthest(settings, first + count) ** 2 - math.fsum(float(c) ** 2 for c in shape[:first])
-    length = math.fsum(float(c) ** 2 for c in drawn)
+    length = math.fsum(float(settings.spread * c) ** 2 for c in drawn)
     shrink = min(1.0, math.sqrt(max(room, 0.0) / length)) if length > 0 else 1.0
     bound = np.float32(settings.spread * settings.limit)
     shape[first : first + count] = np.clip((settings.spread * shrink * drawn).astype(np.float32), -bound, bound)

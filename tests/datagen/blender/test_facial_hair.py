@@ -25,6 +25,7 @@ from datagen.geometry.beard_area import KINDS, beard_distance, lip_distance
 from datagen.geometry.cameras import intrinsics_from_focal, look_at
 from datagen.geometry.labels import Labeller
 from datagen.geometry.posed import PosedClip, pose_clip
+from datagen.sampling.appearance import FACIAL_HAIR_M, LONGEST_MOUSTACHE_M
 from manifests.clip import Appearance, Cameras, Clip
 from manifests.conventions import SEGMENTATION_CLASSES
 from tests.datagen.blender.people import open_head, person
@@ -182,6 +183,10 @@ def test_longer_facial_hair_is_longer_and_kinds_nest() -> None:
 
     spans = [np.percentile(np.ptp(grow("beard", length).points[:, :, 1], axis=1), 90) for length in LENGTHS_M.values()]
     assert all(later > 1.8 * earlier for earlier, later in itertools.pairwise(spans))
+    moustaches = [min(sum(ends) / 2, LONGEST_MOUSTACHE_M) for ends in FACIAL_HAIR_M.values()]
+    points = [grow("moustache", length).points for length in moustaches]
+    along = [np.median(np.linalg.norm(np.diff(each, axis=1), axis=2).sum(axis=1)) for each in points]
+    assert all(later > 1.3 * earlier for earlier, later in itertools.pairwise(along))
     counts = [len(grow(kind, 0.006).points) for kind in KINDS]
     assert counts[0] < counts[1] < counts[2] < 18000
     assert grow_beard(posed, ground, clip.spec.appearance, 1.0) is None

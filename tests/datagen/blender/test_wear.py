@@ -19,7 +19,7 @@ from datagen.blender.strands import grow
 from datagen.geometry.labels import Labeller
 from datagen.geometry.normals import vertex_normals
 from datagen.geometry.posed import PosedClip, pose_clip
-from manifests.clip import Clip
+from manifests.clip import Clip, RenderSettings
 from manifests.conventions import LEFT_PUPIL, RIGHT_PUPIL, SEGMENTATION_CLASSES
 from tests.datagen.blender.people import open_head, person
 
@@ -137,6 +137,38 @@ def test_frames_fit_and_lenses_hide_nothing(renderer: ClipRenderer, shape: str) 
     assert abs(there - without) < 0.25 * without, "lenses neither darken nor whiten the eye"
 
 
+def test_a_frame_hides_the_landmarks_behind_it(renderer: ClipRenderer) -> None:
+    bare, worn = wearer(), wearer(glasses="rectangle")
+    hidden = 0
+    for without, picture in zip(shown(renderer, *bare), shown(renderer, *worn), strict=True):
+        free, covered = (
+            Labeller(*who).label(0, each.view, each.alpha, each.coverage)
+            for who, each in ((bare, without), (worn, picture))
+        )
+        lost = np.flatnonzero(free.visible & ~covered.visible)
+        hidden += len(lost)
+        column, row = covered.landmarks[lost].astype(int).T
+        assert np.all(picture.coverage["glasses"][row, column] > 0.3)
+    assert hidden > 0
+
+
+def test_lenses_do_not_sparkle() -> None:
+    """At the usual number of samples, before a lamp and a bright world, none of the lens stands out white."""
+    clip, posed = wearer(glasses="rectangle")
+    scene = dataclasses.replace(clip.spec.scene, world_map="studio.exr", world_strength=1.0)
+    clip = dataclasses.replace(clip, spec=dataclasses.replace(clip.spec, scene=scene))
+    bare = dataclasses.replace(clip.spec.appearance, glasses="none")
+    naked = dataclasses.replace(clip, spec=dataclasses.replace(clip.spec, appearance=bare))
+    renderer = ClipRenderer(RenderSettings(samples=16))
+    picture, without = (shown(renderer, each, posed)[0] for each in (clip, naked))
+    marks = Labeller(clip, posed).label(0, 0, picture.alpha, picture.coverage).landmarks
+    (left, top), (right, low) = marks[[*range(17, 27)]].min(0).astype(int), marks[30].astype(int) + [16, 0]
+    patch = slice(top, low), slice(left, right)
+    lens = picture.coverage["glasses"][patch] < 0.01
+    there, before = (each.colour[patch].astype(float).mean(axis=2) for each in (picture, without))
+    assert np.percentile((there - before)[lens], 99) < 40
+
+
 @pytest.mark.parametrize("kind", COVERINGS)
 @pytest.mark.parametrize("identity", [1, 2])
 def test_coverings_lie_over_scalp_and_skin(kind: str, identity: int) -> None:
@@ -177,7 +209,7 @@ def test_a_headscarf_hides_the_ears_and_the_jaws_landmarks(renderer: ClipRendere
     assert bare.visible[:17].sum() > worn.visible[:17].sum()
 
 
-@pytest.mark.parametrize("kind", ["beanie"])
+@pytest.mark.parametrize("kind", ["beanie", "cap"])
 def test_hair_lies_under_a_covering(kind: str) -> None:
     clip, posed = wearer(style="short", head_covering=kind)
     strands = grow(posed, clip.spec.appearance)

@@ -135,6 +135,13 @@ def test_unusual_faces_are_drawn_in(named_head: HeadInfo) -> None:
     assert 5 < moved < 150
 
 
+def test_a_wider_spread_makes_no_caricatures() -> None:
+    wide = corpus(identity="{components: 90, spread: 2.5, typicality: 0.9}").identity
+    distances = [np.linalg.norm(sample_shape(wide, plain(100), ADULT, 1, identity)) for identity in range(50)]
+    assert np.max(distances) <= farthest(wide, 90) + 1e-4
+    assert np.min(distances) > 0.99 * farthest(wide, 90)
+
+
 def test_traits_set_the_components_that_carry_them(named_head: HeadInfo) -> None:
     settings = corpus().identity
     shape = sample_shape(settings, named_head, Traits(70.0, 0.2, 0.25, 0.75, 0.0), 1, 3)
