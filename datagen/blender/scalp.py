@@ -18,7 +18,7 @@ Array = NDArray[Any]
 SCALP_FROM = 0.35
 """Least value of the scalp's field, at the densest corner of a face, where roots are tried."""
 
-_WELL_WITHIN = 0.8
+_WELL_WITHIN = 0.88
 """A lock may stray this far over the cheek, by eye."""
 
 

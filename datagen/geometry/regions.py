@@ -146,6 +146,10 @@ def _cut_out(points: Array, neckline_m: float, garment: str) -> Array:
     return np.minimum(cut, points[:, 2] + 0.02)
 
 
+_THROAT_M = 0.04
+"""Below the brows, skin this near to the head's axis is throat and not nape."""
+
+
 def _scalp(points: Array, face: HeadLayout) -> Array:
     """Above the hairline: forehead, temple, sideburn, around the ear, nape.
 
@@ -178,7 +182,9 @@ def _scalp(points: Array, face: HeadLayout) -> Array:
     line = np.stack([np.deg2rad(sample) * face.RADIUS, curve(sample)], axis=1)
     flat = face.unroll(points)
     distance = nearest(flat, line)[0]
-    return np.where(flat[:, 1] > curve(np.rad2deg(flat[:, 0] / face.RADIUS)), distance, -distance)
+    distance = np.where(flat[:, 1] > curve(np.rad2deg(flat[:, 0] / face.RADIUS)), distance, -distance)
+    from_axis = np.hypot(points[:, 0], points[:, 2] - face.axis_z)
+    return np.where(points[:, 1] < face.brow, np.minimum(distance, from_axis - _THROAT_M), distance)
 
 
 def _neck(points: Array, marks: Array, face: HeadLayout) -> Array:
