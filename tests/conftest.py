@@ -66,6 +66,9 @@ class Generated:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Four clips by two workers."""
+    """Four clips by two workers. To try single tests without waiting for it, name one that is there already in
+    FACTORPORTRAIT_TEST_CORPUS; tests only read it."""
+    if kept := os.environ.get("FACTORPORTRAIT_TEST_CORPUS"):
+        return Generated(Path(kept), "")
     out = tmp_path_factory.mktemp("corpus") / "out"
     return Generated(out, finish(start_generate(out, "--workers", "2")))

@@ -1,1 +1,1 @@
-"""Shards -> conditioned video diffusion transformer -> animation -> evaluation. Nothing is here yet."""
+"""Shards -> conditioned video diffusion transformer -> animation -> evaluation."""

@@ -1,0 +1,94 @@
+"""Small models as folders: a config.json that says what it is, and tensors beside it. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+
+from manifests.errors import UserError
+
+CONFIG: Final = "config.json"
+TENSORS: Final = "model.safetensors"
+
+
+def write_folder(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write a model folder beside its place and move it there; a folder that was there before is replaced.
+
+    Raises UserError when the place is taken by something that is no model folder.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already and no model folder; name another place, or move it away")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, beside / TENSORS)
+        (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        for file in (beside / TENSORS, beside / CONFIG):
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
+        beside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The config.json of a model folder. Raises UserError when there is none, or it holds no object."""
+    file = Path(folder) / CONFIG
+    try:
+        config = json.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{folder}: no model folder, it holds no {CONFIG}; give the folder of a trained model"
+        ) from None
+    except (ValueError, RecursionError, IsADirectoryError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); take another copy of the model") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: holds no JSON object; take another copy of the model")
+    return config
+
+
+def read_tensors(folder: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a model folder, on the CPU. Raises UserError when they are missing or damaged."""
+    file = Path(folder) / TENSORS
+    try:
+        return dict(load_file(file))
+    except FileNotFoundError:
+        raise UserError(f"{file} is missing; take another copy of the model") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); take another copy of the model") from None
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str | Path) -> None:
+    """Fill ``module``. Raises UserError that names the first tensor that is missing, extra or of another shape."""
+    own = module.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        here, there = own.get(name), tensors.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            seen = "missing" if there is None else f"of shape {list(there.shape)}"
+            wanted = "none of that name" if here is None else f"shape {list(here.shape)}"
+            raise UserError(f"{where}: tensor {name!r} is {seen}, the model has {wanted}; its config.json is another's")
+    module.load_state_dict(dict(tensors))
+
+
+def digest(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over what a model computes with: its configuration and every tensor's name, type, shape and bytes."""
+    total = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        total.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
