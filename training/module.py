@@ -1,0 +1,212 @@
+"""One training step, and what a checkpoint must hold for the next to be the same as if nothing had stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from manifests.errors import UserError
+from training.codec.load import load_codec
+from training.conditioning import CONDITIONS, Conditions, expression_channels, input_channels
+from training.data.batch import Sample
+from training.dit import ConditionedTransformer, TransformerSettings, build_transformer, load_transformer
+from training.ema import start_average, update_average
+from training.encode import Encode, Encoded
+from training.expression.load import load_encoder
+from training.flow import FlowSettings, draw_times, flow_loss, noisy, target
+from training.optimiser import OptimiserSettings, make_optimiser, schedule
+from training.regions import LossWeights
+from training.sampler import SamplerSettings, denoise, sample_latents
+from training.streams import stream, torch_generator
+
+
+@dataclass(frozen=True)
+class DropoutSettings:
+    """How often each condition is left out of a sample, on its own, so that guidance can weigh it later."""
+
+    reference: float = 0.1
+    pose: float = 0.1
+    camera: float = 0.1
+    expression: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in CONDITIONS:
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"dropout.{name}: {getattr(self, name)} given; give a share from 0 to below 1")
+
+
+class PortraitModule(lightning.LightningModule):
+    """The conditioned transformer, its running average, and how they are trained.
+
+    All that is random in a step follows from the seed, the rank and the samples seen before it; so do the loader's
+    samples. ``samples_seen`` is therefore the whole random and loader state.
+    """
+
+    def __init__(
+        self,
+        codec: str,
+        expression: str,
+        transformer: TransformerSettings = TransformerSettings(),
+        base: str | None = None,
+        flow: FlowSettings = FlowSettings(),
+        dropout: DropoutSettings = DropoutSettings(),
+        weights: LossWeights = LossWeights(),
+        optimiser: OptimiserSettings = OptimiserSettings(),
+        sampler: SamplerSettings = SamplerSettings(),
+        average_decay: float = 0.999,
+        checkpoint_activations: bool = False,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """``codec`` and ``expression`` are folders of trained models. ``base`` is a folder in diffusers' format that
+        the transformer starts from; it settles the size then, and ``transformer`` says nothing. Raises UserError when
+        one of them cannot be read."""
+        super().__init__()
+        self.encode = Encode(load_codec(codec), load_encoder(expression), weights)
+        self.flow, self.dropout, self.optimiser_settings, self.sampler = flow, dropout, optimiser, sampler
+        self.average_decay, self.seed = average_decay, seed
+        self.samples_seen = 0
+        self._settings, self._base = transformer, base
+        self._checkpoint_activations, self._compile = checkpoint_activations, compile
+        self.transformer: ConditionedTransformer
+        self.average: ConditionedTransformer
+
+    def configure_model(self) -> None:
+        """Build the transformer; Lightning calls this where sharded models are made."""
+        if hasattr(self, "transformer"):
+            return
+        channels = {
+            "in_channels": input_channels(self.encode.codec),
+            "expression_channels": expression_channels(self.encode.codec, self.encode.expression.code_size),
+        }
+        if self._base:
+            model = load_transformer(self._base, **channels)
+        else:
+            with torch.random.fork_rng():
+                torch.manual_seed(stream(self.seed, "weights"))
+                model = build_transformer(self._settings, latent_channels=self.encode.codec.channels, **channels)
+        model.freeze_text()
+        self.average = start_average(model)
+        self.transformer = model.train()
+        if self._checkpoint_activations:
+            self.transformer.enable_gradient_checkpointing()
+        if self._compile:
+            self.transformer.compile()
+
+    def setup(self, stage: str) -> None:
+        self.encode.to(self.device)
+
+    def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
+        """Raises UserError that names the batch when its loss is not finite."""
+        losses = self.losses(self._encoded(batch), self._generator("step"))
+        if not bool(losses.isfinite().all()):
+            bad = [key for key, loss in zip(batch.key, losses.tolist(), strict=False) if not -1e30 < loss < 1e30]
+            raise UserError(
+                f"the loss is not finite at sample {self.samples_seen}: {', '.join(bad[:8])}; look at these clips, "
+                "lower optimiser.learning_rate, or train in 32 bits; the last checkpoint is from before"
+            )
+        loss = losses.mean()
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Sample | Encoded, batch_idx: int) -> None:
+        self.samples_seen += len(batch.key) * self.trainer.world_size
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            update_average(self.average, self.transformer, self.global_step, self.average_decay)
+
+    def validation_step(self, batch: Sample | Encoded, batch_idx: int) -> None:
+        """The averaged model's loss, at the same times and noise in every validation."""
+        generator = torch_generator(self.seed, "validation", batch_idx, self.global_rank)
+        losses = self.losses(self._encoded(batch), generator, self.average, DropoutSettings(0, 0, 0, 0))
+        self.log("validation/loss", losses.mean(), batch_size=len(losses), sync_dist=True, prog_bar=True)
+
+    def losses(
+        self,
+        encoded: Encoded,
+        generator: torch.Generator,
+        model: torch.nn.Module | None = None,
+        dropout: DropoutSettings | None = None,
+    ) -> Tensor:
+        """The loss of each sample [B], at times, with noise and conditions that ``generator`` draws."""
+        clean, count = encoded.latents, len(encoded.latents)
+        times = draw_times(self.flow, count, generator).to(clean)
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        told = self._dropped(encoded.conditions, dropout or self.dropout, generator)
+        prediction = denoise(model or self.transformer, noisy(clean, noise, times), times, told)
+        return flow_loss(prediction, target(self.flow, clean, noise), encoded.weight)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        sample: Sample,
+        driver: Sample | None = None,
+        sampler: SamplerSettings | None = None,
+        seed: int = 0,
+    ) -> Tensor:
+        """Video [B, 3, T, H, W] in [-1, 1] of the sample's portrait, head pose and cameras, with the expressions of
+        ``driver`` (the sample's own unless given); by the averaged weights."""
+        encoded = self.encode(sample.to(self.device), None if driver is None else driver.to(self.device))
+        generator = torch_generator(seed, "predict")
+        latents = sample_latents(self.average, encoded.conditions, self.flow, sampler or self.sampler, generator)
+        return self.encode.codec.decode(latents)
+
+    def configure_optimizers(self) -> Any:
+        optimiser = make_optimiser(self.transformer, self.optimiser_settings)
+        factor = schedule(self.optimiser_settings, self.trainer.max_steps)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["factorportrait"] = {"samples_seen": self.samples_seen, **self._identity()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises UserError for a checkpoint of other software, another codec, encoder, seed or architecture."""
+        saved = checkpoint.get("factorportrait")
+        if not isinstance(saved, dict):
+            raise UserError("checkpoint: was not written by this project; give one from its own runs")
+        self.configure_model()
+        for name, value in self._identity().items():
+            if saved.get(name) != value:
+                raise UserError(
+                    f"checkpoint: its {name} is {_short(saved.get(name))}, this run's is {_short(value)}; go on with "
+                    f"the {name} it was trained with, or start anew without the checkpoint"
+                )
+        self.samples_seen = int(saved["samples_seen"])
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint only makes sense with."""
+        config = {name: value for name, value in self.transformer.config.items() if not name.startswith("_")}
+        return {
+            "architecture": {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()},
+            "codec": self.encode.codec.digest,
+            "expression encoder": self.encode.expression.digest,
+            "prediction": self.flow.prediction,
+            "seed": self.seed,
+        }
+
+    def _encoded(self, batch: Sample | Encoded) -> Encoded:
+        return self.encode(batch) if isinstance(batch, Sample) else batch
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch_generator(self.seed, purpose, self.samples_seen, self.global_rank)
+
+    def _dropped(self, told: Conditions, dropout: DropoutSettings, generator: torch.Generator) -> Conditions:
+        for name in CONDITIONS:
+            share = getattr(dropout, name)
+            drawn = torch.rand(len(told.pose), generator=generator)
+            if share:
+                told = told.without([name], (drawn < share).to(told.pose.device))
+        return told
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {item}" for name, item in sorted(value.items())) + "}"
+    return value[:12] if isinstance(value, str) else str(value)

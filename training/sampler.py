@@ -1,0 +1,87 @@
+"""From noise to video latents: the flow's differential equation, solved by diffusers' schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from torch import Tensor, nn
+
+from manifests.errors import UserError
+from training.conditioning import CONDITIONS, Conditions
+from training.flow import TIMESTEPS, FlowSettings, velocity
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How latents are made. Raises UserError for values out of range."""
+
+    steps: int = 20
+    scheduler: Literal["euler", "unipc"] = "euler"
+    shift: float = 5.0
+    guidance: dict[str, float] = field(default_factory=dict)
+    """Scale of each condition (`conditioning.CONDITIONS`): 1 uses it as trained, more exaggerates it."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"sampler.steps: {self.steps} given; give at least 1")
+        if unknown := set(self.guidance) - set(CONDITIONS):
+            raise UserError(f"sampler.guidance: {sorted(unknown)[0]!r} is no condition; use {', '.join(CONDITIONS)}")
+
+
+def sample_latents(
+    transformer: nn.Module,
+    conditions: Conditions,
+    flow: FlowSettings,
+    settings: SamplerSettings,
+    generator: torch.Generator,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Latents [B, z, S, h, w] under conditions; the first noise comes from ``generator``, of the CPU.
+
+    Guidance adds, for each condition c of scale w_c, (w_c - 1) times what c changes:
+    v + sum_c (w_c - 1) (v - v without c). Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022, and
+    Brooks et al., "InstructPix2Pix", 2023, for several conditions. Each scale other than 1 costs one more forward.
+    """
+    pose = conditions.pose
+    latents = torch.randn(pose.shape, generator=generator).to(pose)
+    scheduler = make_scheduler(settings)
+    for done, step in enumerate(scheduler.timesteps):
+        times = (step / TIMESTEPS).expand(len(latents)).to(latents)
+
+        def predict(told: Conditions, latents: Tensor = latents, times: Tensor = times) -> Tensor:
+            return velocity(flow, denoise(transformer, latents, times, told), latents, times)
+
+        guided = full = predict(conditions)
+        for name, scale in active(settings.guidance).items():
+            guided = guided + (scale - 1) * (full - predict(conditions.without([name])))
+        latents = scheduler.step(guided.float(), step, latents.float(), return_dict=False)[0].to(pose)
+        if on_step:
+            on_step(done + 1, settings.steps)
+    return latents
+
+
+def denoise(transformer: nn.Module, latents: Tensor, times: Tensor, conditions: Conditions) -> Tensor:
+    """The model's prediction [B, z, S, h, w] for noisy latents at times [B] in (0, 1]."""
+    prediction: Tensor = transformer(conditions.rows(latents), times * TIMESTEPS, conditions.expression)
+    return prediction[:, :, 1:]
+
+
+def make_scheduler(settings: SamplerSettings) -> Any:
+    """diffusers' scheduler with its steps set."""
+    if settings.scheduler == "euler":
+        euler = FlowMatchEulerDiscreteScheduler(shift=settings.shift)
+        # Its own even steps are shifted twice, so that the last one leaps from very little noise.
+        euler.set_timesteps(sigmas=[1 - step / settings.steps for step in range(settings.steps)])
+        return euler
+    unipc = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=settings.shift)
+    unipc.set_timesteps(settings.steps)
+    return unipc
+
+
+def active(guidance: Mapping[str, float]) -> dict[str, float]:
+    """Scales that change anything."""
+    return {name: scale for name, scale in guidance.items() if scale != 1}
