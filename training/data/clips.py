@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from manifests.clip import Motion
@@ -21,7 +22,7 @@ Array = NDArray[Any]
 
 PICTURES: Final = {"rgb": "mp4", "alpha": "mkv", "pose_normals": "mkv"}
 """Members of a view that a window can hold, and their containers."""
-LABELS: Final = ("cameras.npz", "landmarks.npz")
+_LABELS: Final = ("cameras.npz", "landmarks.npz")
 """Members of a clip that every window needs."""
 
 
@@ -122,8 +123,16 @@ class Clips:
         )
 
     def same_identity(self, i: int) -> Array:
-        """int64, ascending: the clips of that clip's person, itself among them. People of two corpora are two."""
-        return self._columns.same_identity(i)
+        """int32, ascending: the clips of that clip's person, itself among them. People of two corpora are two."""
+        columns = self._columns
+        first, stop = columns.person_starts[columns.person[i] : columns.person[i] + 2]
+        found: Array = columns.by_person[first:stop]
+        return found
+
+    @property
+    def of_same_identity(self) -> Array:
+        """int64 [N]: how many clips each clip's person has, itself counted."""
+        return np.diff(self._columns.person_starts)[self._columns.person]
 
     def windows(
         self, i: int, wanted: Sequence[tuple[int, range]], members: Collection[str] = tuple(PICTURES)
@@ -132,9 +141,8 @@ class Clips:
 
         Raises UserError for a view or frame that the clip lacks, and for what is damaged.
         """
-        names = {picture_name(view, member) for view, _ in wanted for member in members}
-        fetched = self.fetch(i, {*LABELS, *names})
-        return [decode_window(self.key(i), fetched, view, frames, members) for view, frames in wanted]
+        fetched = self.fetch(i, {name for view, _ in wanted for name in window_members(view, members)})
+        return [self.decode(i, fetched, view, frames, members) for view, frames in wanted]
 
     def motion(self, i: int) -> Motion:
         """Of the head; float32. Raises UserError if it is damaged."""
@@ -163,6 +171,49 @@ class Clips:
                 raise UserError(f"{self.key(i)}: has no member {name!r}; audit the corpus, or ask for what it has")
         return found
 
+    def decode(
+        self, i: int, fetched: Mapping[str, bytes], view: int, frames: range, members: Collection[str]
+    ) -> Window:
+        """A window of clip ``i`` from what `fetch` gave of its `window_members`.
+
+        Raises UserError if one is damaged, or lacks the view or a frame.
+        """
+        key = self.key(i)
+        if len(frames) == 0 or frames.step < 1 or frames.start < 0:
+            raise UserError(f"{key}: frames {frames} asked for; give at least one, in their order, from 0 on")
+        cameras, landmarks = (read_arrays(f"{key}.{name}", fetched[name]) for name in _LABELS)
+
+        def label(arrays: dict[str, Array], name: str, *shape: int) -> Array:
+            array = arrays.get(name)
+            if array is None or array.ndim != 2 + len(shape) or array.shape[2:] != shape:
+                found = "absent" if array is None else f"of shape {array.shape}"
+                raise UserError(f"{key}: label {name} is {found}; it is damaged: audit the corpus")
+            if not 0 <= view < len(array) or frames[-1] >= array.shape[1]:
+                have = f"{array.shape[0]} views of {array.shape[1]} frames"
+                raise UserError(f"{key}: view {view}, frames to {frames[-1] + 1} asked for, it has {have}")
+            return array[view, frames.start : frames[-1] + 1 : frames.step]
+
+        def picture(member: str) -> Array | None:
+            if member not in members:
+                return None
+            name = _picture_name(view, member)
+            decoded = read_frames(f"{key}.{name}", fetched[name], frames.start, frames[-1] + 1)[:: frames.step]
+            if decoded.shape[1:3] != self.resolution:
+                raise UserError(f"{key}.{name}: is {decoded.shape[2]}x{decoded.shape[1]}, not as the manifest says")
+            return decoded
+
+        step = f":{frames.step}" if frames.step > 1 else ""
+        return Window(
+            key=f"{key}.v{view:02d}[{frames.start}:{frames[-1] + 1}{step}]",
+            rgb=picture("rgb"),
+            alpha=picture("alpha"),
+            pose_normals=picture("pose_normals"),
+            intrinsics=label(cameras, "K", 3, 3),
+            world_to_camera=label(cameras, "world_to_camera", 4, 4),
+            landmarks=label(landmarks, "pixels", LANDMARK_COUNT, 2),
+            visible=label(landmarks, "visible", LANDMARK_COUNT),
+        )
+
     def _own_reader(self) -> CorpusReader:
         """The reader of this process: connections to an object store do not outlive a fork."""
         if self._process != os.getpid():
@@ -170,44 +221,13 @@ class Clips:
         return self._reader
 
 
-def picture_name(view: int, member: str) -> str:
+def window_members(view: int, members: Collection[str]) -> set[str]:
+    """Names of what a window of a view with these pictures is decoded from."""
+    return {*_LABELS, *(_picture_name(view, member) for member in members)}
+
+
+def _picture_name(view: int, member: str) -> str:
     """``v01.rgb.mp4``. Raises UserError for what is no picture of a view."""
     if member not in PICTURES:
         raise UserError(f"member {member!r}: is no picture of a window; choose among {', '.join(PICTURES)}")
     return f"v{view:02d}.{member}.{PICTURES[member]}"
-
-
-def decode_window(key: str, fetched: dict[str, bytes], view: int, frames: range, members: Collection[str]) -> Window:
-    """A window from a clip's members. Raises UserError if one is damaged, or lacks the view or a frame."""
-    if len(frames) == 0 or frames.step < 1 or frames.start < 0:
-        raise UserError(f"{key}: frames {frames} asked for; give at least one, in their order, from 0 on")
-    cameras, landmarks = (read_arrays(f"{key}.{name}", fetched[name]) for name in LABELS)
-
-    def label(arrays: dict[str, Array], name: str, *shape: int) -> Array:
-        array = arrays.get(name)
-        if array is None or array.ndim != 2 + len(shape) or array.shape[2:] != shape:
-            found = "absent" if array is None else f"of shape {array.shape}"
-            raise UserError(f"{key}: label {name} is {found}; it is damaged: audit the corpus")
-        if not 0 <= view < len(array) or frames[-1] >= array.shape[1]:
-            have = f"{array.shape[0]} views of {array.shape[1]} frames"
-            raise UserError(f"{key}: view {view}, frames to {frames[-1] + 1} asked for, it has {have}")
-        return array[view, frames.start : frames[-1] + 1 : frames.step]
-
-    def picture(member: str) -> Array | None:
-        if member not in members:
-            return None
-        name = picture_name(view, member)
-        decoded = read_frames(f"{key}.{name}", fetched[name], frames.start, frames[-1] + 1)
-        return decoded[:: frames.step]
-
-    step = f":{frames.step}" if frames.step > 1 else ""
-    return Window(
-        key=f"{key}.v{view:02d}[{frames.start}:{frames[-1] + 1}{step}]",
-        rgb=picture("rgb"),
-        alpha=picture("alpha"),
-        pose_normals=picture("pose_normals"),
-        intrinsics=label(cameras, "K", 3, 3),
-        world_to_camera=label(cameras, "world_to_camera", 4, 4),
-        landmarks=label(landmarks, "pixels", LANDMARK_COUNT, 2),
-        visible=label(landmarks, "visible", LANDMARK_COUNT),
-    )

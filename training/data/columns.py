@@ -59,15 +59,12 @@ class Columns:
     views: Array
     shard_starts: Array
     """int64 [S + 1]: where each shard's clips start."""
-    by_identity: Array
-    """[N]: the clips, those of one identity together and ascending."""
-
-    def same_identity(self, i: int) -> Array:
-        """int64, ascending: the clips that share source and identity with clip ``i``."""
-        order = self.by_identity
-        place = [int(self.source[i]), int(self.identity[i])]
-        ends = [_bisect(self, order, place), _bisect(self, order, [place[0], place[1] + 1])]
-        return np.asarray(order[ends[0] : ends[1]], np.int64)
+    person: Array
+    """int32 [N]: a number for each pair of source and identity."""
+    by_person: Array
+    """int32 [N]: the clips, those of one person together and ascending."""
+    person_starts: Array
+    """int64 [P + 1]: where each person's start in `by_person`."""
 
 
 def read_columns(reader: CorpusReader, split: str | None, subset: str | None, frames: int, views: int) -> Columns:
@@ -110,14 +107,19 @@ def read_columns(reader: CorpusReader, split: str | None, subset: str | None, fr
         raise UserError(f"subset {subset}: {missing} of its clips are not in {reader.url}; make the list anew of it")
     if len(column["index"]) == 0:
         raise UserError(f"{reader.url}: no clip is left: {seen.why(split, subset, frames, views)}")
-    change = np.flatnonzero((np.diff(column["source"]) != 0) | (np.diff(column["shard"]) != 0)) + 1
+    by_person = np.lexsort((column["identity"], column["source"]))  # stable
+    person_starts = _starts(column["source"][by_person], column["identity"][by_person])
+    person = np.empty(len(by_person), np.int32)
+    person[by_person] = np.repeat(np.arange(len(person_starts) - 1), np.diff(person_starts))
     return Columns(
         files=tuple(files),
         recipes=tuple(recipes),
         resolution=_resolution(reader, column),
         fps=_fps(reader, column),
-        shard_starts=np.concatenate([[0], change, [len(column["index"])]]).astype(np.int64),
-        by_identity=np.lexsort((column["identity"], column["source"])).astype(np.int32),
+        shard_starts=_starts(column["source"], column["shard"]),
+        person=person,
+        by_person=by_person.astype(np.int32),
+        person_starts=person_starts,
         **{name: column[name] for name in ("source", "file", "row", "index", "shard", "identity", "recipe")},
         frames=column["frames"],
         views=column["views"],
@@ -202,6 +204,12 @@ def _fps(reader: CorpusReader, column: dict[str, Array]) -> float:
     return float(rates[0])
 
 
+def _starts(source: Array, number: Array) -> Array:
+    """int64: where a run of equal pairs starts, and the end."""
+    changes = np.flatnonzero((np.diff(source) != 0) | (np.diff(number) != 0)) + 1
+    return np.concatenate([[0], changes, [len(source)]]).astype(np.int64)
+
+
 def _numbers(batch: pa.RecordBatch, name: str) -> Array:
     return _filled(batch[name]).astype(_NUMBERS[name], copy=False)
 
@@ -209,16 +217,3 @@ def _numbers(batch: pa.RecordBatch, name: str) -> Array:
 def _filled(column: pa.Array) -> Array:
     """A column of numbers; 0 for null."""
     return np.asarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False))
-
-
-def _bisect(columns: Columns, order: Array, place: list[int]) -> int:
-    """The first position of `order` whose (source, identity) is not below `place`."""
-    low, high = 0, len(order)
-    while low < high:
-        middle = (low + high) // 2
-        clip = order[middle]
-        if [int(columns.source[clip]), int(columns.identity[clip])] < place:
-            low = middle + 1
-        else:
-            high = middle
-    return low

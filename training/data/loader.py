@@ -1,0 +1,166 @@
+"""Batches of a corpus, in an order that depends on nothing but a seed and how many samples were seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from manifests.errors import UserError
+from training.data.batch import Sample, collate
+from training.data.choice import ReferenceWeights, check_choices, choose
+from training.data.clips import Clips
+from training.data.faults import Fault, FaultLimit, Faults
+from training.data.order import SHARDS_TOGETHER, Order, batches
+from training.data.samples import read_sample
+
+_EVENLY: Final = ReferenceWeights()
+_ONE_PERCENT: Final = FaultLimit()
+_STATE: Final = "samples_seen"
+
+_Read = tuple[Sample | None, tuple[Fault, ...]]
+"""What came of one position: a sample, after clips that could not be read; None if too many could not."""
+
+
+class PortraitLoader:
+    """An iterable over the batches of one rank, for Lightning or a plain loop.
+
+    Its whole state is ``samples_seen``, over all ranks: with equal seed and clips the samples from there on are the
+    same for any number of ranks and workers and any batch size. It counts what was handed out, not what workers have
+    read ahead. One iteration runs to the end of a pass of ``len(self)`` batches, from wherever it stands, and the
+    next goes on from there; leaving one early loses nothing.
+
+    A clip that cannot be read is counted in ``faults``, logged, and replaced by the next in the order.
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        *,
+        batch_size: int,
+        frames: int,
+        step: int = 1,
+        references: ReferenceWeights = _EVENLY,
+        seed: int = 0,
+        workers: int = 0,
+        rank: int | None = None,
+        ranks: int | None = None,
+        shards_together: int = SHARDS_TOGETHER,
+        faults: FaultLimit = _ONE_PERCENT,
+        pin_memory: bool = False,
+        ahead: int = 2,
+    ) -> None:
+        """``batch_size`` is a rank's; ``workers`` are processes (0: read in this one), each of which reads ``ahead``
+        batches; ``rank`` of ``ranks`` are those of torch.distributed unless given.
+
+        Raises UserError if the clips do not make one batch on every rank, or one gives no window or reference.
+        """
+        initialised = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.ranks = ranks if ranks is not None else torch.distributed.get_world_size() if initialised else 1
+        self.rank = rank if rank is not None else torch.distributed.get_rank() if initialised else 0
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("ahead", ahead, 1)):
+            if value < least:
+                raise UserError(f"{name}: {value} given; give at least {least}")
+        if not 0 <= self.rank < self.ranks:
+            raise UserError(f"rank: {self.rank} of {self.ranks} given; give one from 0 to {self.ranks - 1}")
+        if len(clips) < batch_size * self.ranks:
+            raise UserError(
+                f"batch_size: {batch_size} on {self.ranks} ranks needs as many clips, there are {len(clips)}; "
+                "give a smaller one, or generate more clips"
+            )
+        check_choices(clips, frames, step, references)
+        self.batch_size = batch_size
+        self.samples_seen = 0
+        self.faults = Faults(faults)
+        order = Order(clips.shard_starts, seed, shards_together)
+        self._batches_a_pass = len(clips) // (batch_size * self.ranks)
+        self._loader: DataLoader[_Read] = DataLoader(
+            _Reading(clips, order, frames, step, references, seed, min(faults.in_a_row, len(clips))),
+            batch_sampler=_Positions(self),
+            num_workers=workers,
+            collate_fn=_collate,
+            persistent_workers=workers > 0,
+            prefetch_factor=ahead if workers else None,
+            pin_memory=pin_memory,
+            generator=torch.Generator(),  # it draws a seed at each start; not from the state that training draws from
+        )
+
+    def __len__(self) -> int:
+        """Batches in a pass: as many as the clips fill on every rank. What is left over opens the next pass."""
+        return self._batches_a_pass
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Raises UserError when more samples cannot be read than `FaultLimit` allows."""
+        for sample, read in self._loader:
+            for whole, found in read:
+                self.faults.add(found, whole)
+            # Before the batch is given away: whoever saves while working on it has it behind them.
+            self.samples_seen += self.batch_size * self.ranks
+            yield sample
+
+    def start_at(self, samples_seen: int) -> None:
+        """Go on as if ``samples_seen`` samples of all ranks were behind; counts from the next iteration on.
+
+        Raises UserError if that is below 0.
+        """
+        if type(samples_seen) is not int or samples_seen < 0:
+            raise UserError(f"samples_seen: {samples_seen!r} given; give a whole number from 0 on")
+        self.samples_seen = samples_seen
+
+    def state_dict(self) -> dict[str, Any]:
+        return {_STATE: self.samples_seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises UserError if it is no loader's state."""
+        self.start_at(state.get(_STATE))  # type: ignore[arg-type]
+
+    def remaining(self) -> int:
+        """Batches to the end of the pass."""
+        return len(self) - self.samples_seen // (self.batch_size * self.ranks) % len(self)
+
+
+class _Positions:
+    """The positions of the batches that are left of a pass; workers are asked for them in their order."""
+
+    def __init__(self, loader: PortraitLoader) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[list[int]]:
+        loader = self._loader
+        ahead = batches(loader.samples_seen, loader.batch_size, loader.rank, loader.ranks)
+        return (positions for _, positions in zip(range(loader.remaining()), ahead, strict=False))
+
+
+@dataclass(frozen=True)
+class _Reading(Dataset[_Read]):
+    """From a position to its sample; what a worker holds."""
+
+    clips: Clips
+    order: Order
+    frames: int
+    step: int
+    references: ReferenceWeights
+    seed: int
+    attempts: int
+    """How many clips are tried for one position."""
+
+    def __getitem__(self, position: int) -> _Read:
+        found: list[Fault] = []
+        for attempt in range(self.attempts):
+            epoch, clip = self.order.place(position + attempt)
+            # A replacement stands elsewhere on its own account: drawn anew, it is not the same sample twice.
+            words = (epoch, attempt) if attempt else (epoch,)
+            choice = choose(self.clips, clip, self.frames, self.step, self.references, self.seed, *words)
+            try:
+                return read_sample(self.clips, choice), tuple(found)
+            except Exception as error:  # whatever object stores and decoders raise for what they cannot read
+                found.append(Fault(self.clips.key(clip), " ".join(f"{type(error).__name__}: {error}".split())))
+        return None, tuple(found)
+
+
+def _collate(read: list[_Read]) -> Any:
+    samples = [sample for sample, _ in read if sample is not None]
+    return collate(samples) if len(samples) == len(read) else None, [(s is not None, found) for s, found in read]
