@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manifests.conventions import SPLITS
 from manifests.errors import UserError
-from training.codec.frames import as_frames, read_frames, spread
+from training.codec.frames import read_frames, read_windows, spread
 from training.codec.load import load_codec
 from training.codec.measure import Fidelity, Sheet, measure
 from training.codec.patches import fit_patches, save_patches
@@ -91,7 +91,7 @@ def _fit_patches(clips: Clips, out: str | Path, settings: CodecSettings, progres
         for done, i in enumerate(chosen):
             progress(done, len(chosen), f"{done} of {len(chosen)} clips")
             for seen in read_frames(clips, [i], settings.frames):
-                yield seen.pictures.transpose(0, 1), seen.normals.transpose(0, 1)
+                yield seen.video.transpose(0, 1), seen.pose_normals.transpose(0, 1)
 
     save_patches(fit_patches(frames(), settings.latent_channels, settings.patch), out)
 
@@ -103,7 +103,7 @@ def _train_wan(clips: Clips, out: str | Path, settings: CodecSettings, progress:
     _check_size(clips, 8)
     vae, _ = train_wan(_batches(clips, settings), settings, progress)
     chosen = spread(len(clips), _STATISTICS_CLIPS)
-    set_latent_statistics(vae, (frames.pictures for frames in read_frames(clips, chosen, settings.frames)))
+    set_latent_statistics(vae, (frames.video for frames in read_frames(clips, chosen, settings.frames)))
     save_wan(vae.cpu(), out)
 
 
@@ -117,8 +117,8 @@ def _batches(clips: Clips, settings: CodecSettings) -> Callable[[int], Tensor]:
             i = int(draw.integers(len(clips)))
             info = clips.info(i)
             view, start = int(draw.integers(info.views)), int(draw.integers(info.frames - settings.frames + 1))
-            frames = as_frames(clips.windows(i, [(view, range(start, start + settings.frames))])[0])
-            videos.append(frames.normals if len(videos) < settings.batch // 3 else frames.pictures)
+            (frames,) = read_windows(clips, i, [(view, range(start, start + settings.frames))])
+            videos.append(frames.pose_normals if len(videos) < settings.batch // 3 else frames.video)
         return torch.stack(videos)
 
     return batch

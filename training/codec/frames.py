@@ -1,37 +1,12 @@
-"""Windows of a corpus as a codec sees them, spread evenly over its clips."""
+"""Windows of a corpus for a codec to be fitted to and measured on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from training.data.clips import Clips, Window
-from training.pose_normals import camera_space
-
-
-@dataclass(frozen=True)
-class Frames:
-    """T frames of one view: pictures [3, T, H, W] in [-1, 1] over black, alpha [1, T, H, W] in [0, 1], and pose normals
-    [3, T, H, W] in camera space; float32."""
-
-    pictures: Tensor
-    alpha: Tensor
-    normals: Tensor
-
-
-def as_frames(window: Window) -> Frames:
-    """A window with all its pictures as tensors."""
-    assert window.rgb is not None
-    assert window.alpha is not None
-    assert window.pose_normals is not None
-    alpha = torch.from_numpy(window.alpha.astype(np.float32) / 255)[None]
-    colour = torch.from_numpy(np.moveaxis(window.rgb, -1, 0).astype(np.float32) / 255)
-    normals = torch.from_numpy(camera_space(window.pose_normals, window.world_to_camera))
-    return Frames(colour * alpha * 2 - 1, alpha, normals)
+from training.data.batch import Sample
+from training.data.clips import Clips
+from training.data.samples import make_sample
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -39,8 +14,13 @@ def spread(count: int, most: int) -> list[int]:
     return [i * count // most for i in range(most)] if most < count else list(range(count))
 
 
-def read_frames(clips: Clips, chosen: Sequence[int], frames: int) -> Iterator[Frames]:
+def read_frames(clips: Clips, chosen: Sequence[int], frames: int) -> Iterator[Sample]:
     """The first ``frames`` frames of every view of the clips chosen."""
     for i in chosen:
-        for window in clips.windows(i, [(view, range(frames)) for view in range(clips.info(i).views)]):
-            yield as_frames(window)
+        yield from read_windows(clips, i, [(view, range(frames)) for view in range(clips.info(i).views)])
+
+
+def read_windows(clips: Clips, i: int, wanted: Sequence[tuple[int, range]]) -> Iterator[Sample]:
+    """Windows of clip ``i``, each a view and its frames, as a model takes them; the reference is the first frame."""
+    for window in clips.windows(i, wanted):
+        yield make_sample(window, window)

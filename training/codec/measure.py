@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.codec.codec import Codec
-from training.codec.frames import Frames
+from training.data.batch import Sample
 
 Array = NDArray[Any]
 
@@ -46,12 +46,12 @@ class Sheet:
         self._left = rows
         self._rows: list[Array] = []
 
-    def add(self, frames: Frames, pictures: Tensor, normals: Tensor) -> None:
+    def add(self, frames: Sample, pictures: Tensor, normals: Tensor) -> None:
         if self._left == 0:
             return
         self._left -= 1
         tiles = []
-        for true, made in ((frames.pictures, pictures), (frames.normals, normals)):
+        for true, made in ((frames.video, pictures), (frames.pose_normals, normals)):
             error = (true[:, -1] - made[:, -1]).abs() * ERROR_GAIN - 1
             tiles += [true[:, -1], made[:, -1], error]
         row = torch.cat(tiles, dim=2).clamp(-1, 1)  # [3, H, 6 W]
@@ -61,20 +61,20 @@ class Sheet:
         Image.fromarray(np.concatenate(self._rows)).save(file)
 
 
-def measure(codec: Codec, windows: Iterable[Frames], sheet: Sheet | None = None, device: str = "cpu") -> Fidelity:
+def measure(codec: Codec, windows: Iterable[Sample], sheet: Sheet | None = None, device: str = "cpu") -> Fidelity:
     """What is left of windows after encoding and decoding. There must be at least one."""
     figures: list[tuple[float, ...]] = []
     for frames in windows:
-        latents = codec.encode(frames.pictures[None].to(device))
+        latents = codec.encode(frames.video[None].to(device))
         pictures = codec.decode(latents)[0].cpu()
-        normals = codec.decode(codec.encode(frames.normals[None].to(device)))[0].cpu()
+        normals = codec.decode(codec.encode(frames.pose_normals[None].to(device)))[0].cpu()
         if sheet is not None:
             sheet.add(frames, pictures, normals)
         figures.append(
             (
-                psnr(frames.pictures, pictures),
-                psnr(frames.pictures, pictures, frames.alpha),
-                normal_error_deg(frames.normals, normals),
+                psnr(frames.video, pictures),
+                psnr(frames.video, pictures, frames.alpha),
+                normal_error_deg(frames.pose_normals, normals),
                 float(latents.mean()),
                 float(latents.square().mean()),
             )

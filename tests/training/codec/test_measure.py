@@ -10,8 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from training.codec.frames import Frames, spread
+from training.codec.frames import spread
 from training.codec.measure import Sheet, normal_error_deg, psnr
+from training.data.batch import TENSORS, Sample
+
+REST = [name for name in TENSORS if name not in ("video", "pose_normals")]
 
 
 def test_psnr_by_hand() -> None:
@@ -46,7 +49,7 @@ def test_spread_is_even_and_ascending() -> None:
 def test_sheet_shows_errors_eight_times(tmp_path: Path) -> None:
     black = torch.full((3, 1, 2, 2), -1.0)
     sheet = Sheet(rows=1)
-    frames = Frames(black, torch.ones(1, 1, 2, 2), black + 1)
+    frames = Sample(key=("",), video=black, pose_normals=black + 1, **dict.fromkeys(REST, black))
     sheet.add(frames, black + 20 / 127.5, black + 1)
     sheet.add(frames, black, black)  # no room for it
     sheet.save(tmp_path / "sheet.png")
