@@ -1,0 +1,72 @@
+"""Videos for people: MP4 that every browser plays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Array = NDArray[Any]
+
+_OPTIONS = {"preset": "veryfast", "crf": "17", "x264-params": "threads=1:lookahead-threads=1:cpu-independent=1"}
+"""Equal frames give equal bytes, whatever the machine's number of cores."""
+
+
+def save_video(path: str | Path, frames: Array, fps: float) -> None:
+    """Write uint8 [T, H, W, 3] as H.264; an odd last row or column is doubled, for 4:2:0 pairs them.
+
+    A file that was there is replaced once the new one is whole. Raises UserError for what is no video, or where the
+    folder cannot be written.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape or not fps > 0:
+        raise UserError(
+            f"video {path}: {frames.dtype} {list(frames.shape)} at {fps} fps given; must be uint8 [T, H, W, 3] above 0"
+        )
+    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
+    with _replacing(Path(path)) as beside, av.open(str(beside), "w", format="mp4", options=_MUXER) as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options=dict(_OPTIONS))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        for t, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts = t
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+_MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that becomes it when all went well."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise UserError(f"video {path}: cannot be written ({error.strerror}); name another place") from None
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        with beside.open("rb+") as written:
+            os.fsync(written.fileno())
+        beside.chmod(0o644)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
