@@ -44,7 +44,7 @@ def case_videos(trial: Trial, predicted: Mapping[str, Tensor]) -> CaseVideos:
     """
     swapped = {f"swapped {name.replace('_', ' ')}": video for name, video in predicted.items() if name != UNSWAPPED}
     videos = {"truth": trial.truth.video, "generated": predicted[UNSWAPPED], **swapped}
-    videos["the other clip"] = trial.conditions["expression"].driver.video
+    videos["the other clip"] = trial.given["expression"].driver.video
     return CaseVideos(f"{trial.truth.key[0]}, swapped with {trial.partner}", trial.truth.reference, videos)
 
 

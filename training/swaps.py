@@ -33,7 +33,7 @@ is drawn by the first batch's keys, which a swap does not change."""
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Given:
     """What one prediction is made from; samples without a batch axis."""
 
     sample: Sample
@@ -47,7 +47,7 @@ class Trial:
     truth: Sample
     partner: str
     """Key of the case that the swapped conditions come from."""
-    conditions: dict[str, Conditions]
+    given: dict[str, Given]
     """``unswapped``, and one for each of `swap_report.SWAPS`."""
 
 
@@ -71,7 +71,7 @@ def measure_swaps(
 ) -> SwapReport:
     """Predict every trial under all its conditions. ``seed`` is of the intervals' bootstrap.
 
-    Raises UserError where there is no trial, or ``predict`` gives another shape than the truth's.
+    Raises UserError where there is no trial, and as `predictions`.
     """
     if not trials:
         raise UserError("swap tests: no clips given; choose a split that has some")
@@ -90,15 +90,18 @@ def measure_swaps(
 def predictions(
     predict: Predict, trials: Sequence[Trial], batch_size: int = 4, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[Sequence[Trial], Sample, dict[str, Tensor]]]:
-    """(trials, their truth as a batch on ``device``, the predicted video under each condition), some at a time."""
+    """(trials, their truth as a batch on ``device``, the predicted video under each condition), some at a time.
+
+    Raises UserError where ``predict`` gives another shape than the truth's, or what is not finite.
+    """
     for start in range(0, len(trials), batch_size):
         batch = trials[start : start + batch_size]
         truth = collate([trial.truth for trial in batch]).to(device)
         videos = {}
-        for name in batch[0].conditions:
-            given = [trial.conditions[name] for trial in batch]
+        for name in batch[0].given:
+            pairs = [trial.given[name] for trial in batch]
             sample, driver = (
-                collate(part).to(device) for part in zip(*((c.sample, c.driver) for c in given), strict=True)
+                collate(part).to(device) for part in zip(*((c.sample, c.driver) for c in pairs), strict=True)
             )
             videos[name] = predict(sample, driver).to(truth.video)
             if videos[name].shape != truth.video.shape:
@@ -106,6 +109,10 @@ def predictions(
                     f"predicted video: shape {list(videos[name].shape)}, the truth has {list(truth.video.shape)}; "
                     "predict videos of the conditions' length and resolution"
                 )
+            finite = videos[name].flatten(1).isfinite().all(dim=1)
+            if not bool(finite.all()):
+                bad = [key for key, sound in zip(truth.key, finite.tolist(), strict=True) if not sound]
+                raise UserError(f"predicted video: of {bad[0]} ({name}) holds what is no number; train at a lower rate")
         yield batch, truth, videos
 
 
@@ -127,12 +134,12 @@ def _trial(case: Case, partner: Case) -> Trial:
     return Trial(
         truth=own,
         partner=other.key[0],
-        conditions={
-            UNSWAPPED: Conditions(own, own),
-            "rays": Conditions(rays, own),
-            "camera": Conditions(_with_normals(rays, case, case.motion), own),
-            "head_pose": Conditions(_with_normals(own, case, turned), own),
-            "expression": Conditions(own, other),
+        given={
+            UNSWAPPED: Given(own, own),
+            "rays": Given(rays, own),
+            "camera": Given(_with_normals(rays, case, case.motion), own),
+            "head_pose": Given(_with_normals(own, case, turned), own),
+            "expression": Given(own, other),
         },
     )
 

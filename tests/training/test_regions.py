@@ -9,6 +9,7 @@ from torch import Tensor
 
 from manifests.decode import decode
 from manifests.errors import UserError
+from manifests.reader import CorpusReader
 from tests.conftest import Generated
 from training.regions import MOUTH, LossWeights, pool_to_slots, region_masks
 
@@ -45,8 +46,6 @@ def test_masks_hold_their_landmarks_at_any_size(size: float) -> None:
 
 
 def test_masks_of_rendered_people_hold_their_landmarks_and_little_else(corpus: Generated) -> None:
-    from manifests.reader import CorpusReader
-
     for row in corpus.rows():
         member = CorpusReader(str(corpus.out)).members(row, lambda name: name == "landmarks.npz")["landmarks.npz"]
         landmarks = torch.from_numpy(decode("landmarks.npz", member)["pixels"])

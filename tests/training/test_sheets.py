@@ -15,7 +15,7 @@ from manifests.pictures import MARGIN
 from training.data.batch import Sample
 from training.sheets import CaseVideos, as_pictures, case_sheet, case_videos, condition_videos, enlargement, video_grid
 from training.swap_report import SWAPS
-from training.swaps import Conditions, Trial
+from training.swaps import Given, Trial
 
 
 def make_sample(key: str, seed: int, size: int = 32, frames: int = 5) -> Sample:
@@ -39,8 +39,8 @@ def make_sample(key: str, seed: int, size: int = 32, frames: int = 5) -> Sample:
 @pytest.fixture
 def trial() -> Trial:
     own, other = make_sample("faces-000000001.v00[0:5]", 0), make_sample("faces-000000002.v01[0:5]", 1)
-    conditions = {name: Conditions(own, other if name == "expression" else own) for name in ("unswapped", *SWAPS)}
-    return Trial(own, other.key[0], conditions)
+    given = {name: Given(own, other if name == "expression" else own) for name in ("unswapped", *SWAPS)}
+    return Trial(own, other.key[0], given)
 
 
 def shown_in(page: Image.Image, picture: np.ndarray, scale: int) -> int:
@@ -64,7 +64,7 @@ def test_small_pictures_are_enlarged() -> None:
 
 
 def test_a_sheet_shows_every_video_of_a_case_at_first_middle_and_last_frame(trial: Trial) -> None:
-    videos = {name: make_sample(name, 10 + k).video for k, name in enumerate(trial.conditions)}
+    videos = {name: make_sample(name, 10 + k).video for k, name in enumerate(trial.given)}
     rows = case_videos(trial, videos)
     assert [*rows.videos] == [
         "truth",
@@ -78,7 +78,7 @@ def test_a_sheet_shows_every_video_of_a_case_at_first_middle_and_last_frame(tria
     assert "faces-000000001" in rows.title
     assert "faces-000000002" in rows.title
     page = case_sheet([rows])
-    wanted = [trial.truth.video, *videos.values(), trial.conditions["expression"].driver.video]
+    wanted = [trial.truth.video, *videos.values(), trial.given["expression"].driver.video]
     for video in wanted:
         for t, picture in enumerate(as_pictures(video)):
             assert shown_in(page, picture, 3) == (1 if t in (0, 2, 4) else 0)
@@ -98,7 +98,7 @@ def test_every_column_has_its_label() -> None:
 
 
 def test_cases_stand_below_each_other(trial: Trial) -> None:
-    rows = case_videos(trial, dict.fromkeys(trial.conditions, trial.truth.video))
+    rows = case_videos(trial, dict.fromkeys(trial.given, trial.truth.video))
     one, three = case_sheet([rows], frames=2), case_sheet([rows] * 3, frames=2)
     assert three.size == (one.width, 3 * one.height)
     assert np.array_equal(np.asarray(three)[one.height : 2 * one.height], np.asarray(one))
@@ -107,7 +107,7 @@ def test_cases_stand_below_each_other(trial: Trial) -> None:
 
 
 def test_a_grid_shows_conditions_beside_truth_and_result(trial: Trial) -> None:
-    sample, driver = trial.truth, trial.conditions["expression"].driver
+    sample, driver = trial.truth, trial.given["expression"].driver
     generated = make_sample("", 9).video
     row = condition_videos(sample, driver, generated)
     assert [*row] == ["reference", "normals", "rays", "driver", "truth", "generated"]
