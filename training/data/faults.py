@@ -21,7 +21,7 @@ class FaultLimit:
     """How many samples may be unreadable before training stops. Each rank counts its own."""
 
     rate: float = 0.01
-    """Share of the last ``over`` samples."""
+    """Share of the last ``over`` clips that were tried."""
     over: int = 1000
     in_a_row: int = 20
     """As many clips tried for one sample, all unreadable, stop it at once."""
@@ -48,33 +48,33 @@ class Faults:
     def __init__(self, limit: FaultLimit) -> None:
         self.limit = limit
         self.total = 0
-        """Unreadable samples since the start of the process, each time they were met."""
+        """Clips that could not be read since the start of the process, each time one was met."""
         self.samples = 0
-        """Sound samples that came."""
+        """Samples that came."""
         self.last: deque[Fault] = deque(maxlen=_NAMED)
-        self._recent: deque[int] = deque(maxlen=limit.over)
+        self._recent: deque[bool] = deque(maxlen=limit.over)
+        """Of the last clips tried, whether each failed."""
 
     def add(self, found: Iterable[Fault], whole: bool) -> None:
         """Count one sample: the clips that failed before one could be read, and whether one could.
 
-        Raises UserError once more than ``rate * over`` of the last ``over`` samples have failed, which it says as
+        Raises UserError once more than ``rate * over`` of the last ``over`` clips tried have failed, which it says as
         soon as it is certain, or when none could be read.
         """
-        found = list(found)
         for fault in found:
             LOG.warning("%s cannot be read, another takes its place: %s", fault.key, fault.error)
-        self.total += len(found)
-        self.samples += whole
-        self.last.extend(found)
-        self._recent.append(len(found))
+            self.total += 1
+            self.last.append(fault)
+            self._recent.append(True)
+            if (recent := sum(self._recent)) > self.limit.rate * self.limit.over:
+                raise UserError(
+                    f"{recent} of the last {len(self._recent)} clips cannot be read, more than {self.limit.rate:.2%} "
+                    f"of {self.limit.over}: {self._named()}"
+                )
         if not whole:
-            raise UserError(f"{len(found)} clips in a row cannot be read: {self._named()}")
-        recent = sum(self._recent) if found else 0
-        if recent > self.limit.rate * self.limit.over:
-            raise UserError(
-                f"{recent} of the last {len(self._recent)} samples cannot be read, more than {self.limit.rate:.2%} of "
-                f"{self.limit.over}: {self._named()}"
-            )
+            raise UserError(f"no clip can be read, the last {self.limit.in_a_row} in a row: {self._named()}")
+        self.samples += 1
+        self._recent.append(False)
 
     def _named(self) -> str:
         keys = ", ".join(fault.key for fault in self.last)

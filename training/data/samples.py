@@ -44,24 +44,24 @@ def make_sample(video: Window, reference: Window) -> Sample:
     return Sample(
         key=(f"{video.key} from {reference.key}",),
         reference=_colours(reference.rgb)[:, 0],
-        reference_landmarks=_float(reference.landmarks[0]),
+        reference_landmarks=_tensor(reference.landmarks[0]),
         video=_colours(video.rgb),
-        alpha=_float(video.alpha)[None].div_(255),
-        pose_normals=_channels_first(_float(normals)),
-        intrinsics=_float(video.intrinsics),
-        world_to_camera=_float(video.world_to_camera),
-        landmarks=_float(video.landmarks),
+        alpha=_tensor(video.alpha / np.float32(255))[None],
+        pose_normals=_tensor(np.moveaxis(normals, -1, 0)),
+        intrinsics=_tensor(video.intrinsics),
+        world_to_camera=_tensor(video.world_to_camera),
+        landmarks=_tensor(video.landmarks),
     )
 
 
 def _colours(rgb: Array) -> Tensor:
     """uint8 [T, H, W, 3] -> [3, T, H, W] in [-1, 1]."""
-    return _channels_first(torch.from_numpy(rgb)).float().div_(127.5).sub_(1)
+    colours = np.moveaxis(rgb, -1, 0).astype(np.float32, order="C")
+    colours /= np.float32(127.5)
+    colours -= 1
+    return torch.from_numpy(colours)
 
 
-def _channels_first(pictures: Tensor) -> Tensor:
-    return pictures.permute(3, 0, 1, 2).contiguous()
-
-
-def _float(array: Array) -> Tensor:
+def _tensor(array: Array) -> Tensor:
+    """float32. By numpy, as all here: workers are processes, and torch's threads would only wait for one another."""
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
