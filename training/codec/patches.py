@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manifests.errors import UserError
 from training.codec.codec import Codec
+from training.codec.precision import full_precision
 from training.folder import digest, load_weights, read_tensors, write_folder
 
 KIND: Final = "patches"
@@ -51,13 +52,15 @@ class PatchCodec(Codec):
         return {"kind": KIND, "channels": self.channels, "patch": self.spatial_stride}
 
     def _encode(self, video: Tensor) -> Tensor:
-        patches = to_patches(video, self.spatial_stride)  # [B, T, h, w, 3 P P]
-        latents = (patches - self.mean) @ self.basis / self.scale
-        return latents.permute(0, 4, 1, 2, 3).contiguous()
+        with full_precision(video.device):
+            patches = to_patches(video, self.spatial_stride).to(self.mean)  # [B, T, h, w, 3 P P]
+            latents = (patches - self.mean) @ self.basis / self.scale
+            return latents.permute(0, 4, 1, 2, 3).to(video.dtype).contiguous()
 
     def _decode(self, latents: Tensor) -> Tensor:
-        patches = (latents.permute(0, 2, 3, 4, 1) * self.scale) @ self.basis.T + self.mean
-        return from_patches(patches, self.spatial_stride)
+        with full_precision(latents.device):
+            patches = (latents.permute(0, 2, 3, 4, 1).to(self.mean) * self.scale) @ self.basis.T + self.mean
+            return from_patches(patches, self.spatial_stride).to(latents.dtype)
 
 
 def fit_patches(frames: Iterable[tuple[Tensor, Tensor]], channels: int = CHANNELS, patch: int = PATCH) -> PatchCodec:

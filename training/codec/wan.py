@@ -24,6 +24,7 @@ from torch import Tensor
 from manifests.errors import UserError
 from training.codec.codec import Codec
 from training.codec.place import check_place
+from training.codec.precision import full_precision
 from training.folder import CONFIG, digest, load_weights
 
 CLASS_NAME: Final = "AutoencoderKLWan"
@@ -57,13 +58,15 @@ class WanCodec(Codec):
         self.digest = digest(config, vae.state_dict())
 
     def _encode(self, video: Tensor) -> Tensor:
-        mode = self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().to(video.dtype)
-        return (mode - self.latents_mean) / self.latents_std
+        with full_precision(video.device):
+            mode = self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float()
+            return ((mode - self.latents_mean) / self.latents_std).to(video.dtype)
 
     def _decode(self, latents: Tensor) -> Tensor:
-        unscaled = latents * self.latents_std + self.latents_mean
-        video: Tensor = self.vae.decode(unscaled.to(self.vae.dtype)).sample
-        return video.to(latents.dtype)
+        with full_precision(latents.device):
+            unscaled = latents.float() * self.latents_std + self.latents_mean
+            video: Tensor = self.vae.decode(unscaled.to(self.vae.dtype)).sample
+            return video.to(latents.dtype)
 
 
 def small_wan(z_dim: int = 8, base_dim: int = 16, seed: int = 0) -> AutoencoderKLWan:

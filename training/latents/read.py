@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from training.data.places import Places
 from training.expression.encoder import ExpressionEncoder
 from training.latents.members import STORED, expression_name, normals_name, npy_size, row_place, video_name
 from training.latents.record import CacheRecord, read_record
+
+_LONGEST_NUMBER: Final = 10
+"""Digits of a clip's."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ class LatentClips:
 
     def find(self, key: str) -> int:
         """The clip of that key. Raises UserError if the cache lacks it."""
-        name, _, number = key.rpartition("-")
-        index = self._columns.index
-        i = int(np.searchsorted(index, int(number))) if name == self.record.corpus and number.isdecimal() else len(self)
+        number = key.rpartition("-")[2]
+        known = number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        i = int(np.searchsorted(self._columns.index, int(number))) if known else len(self)
         if i == len(self) or self.key(i) != key:
             raise UserError(f"clip {key!r}: {self._storage.url} holds no latents of it; cache the corpus again")
         return i

@@ -83,12 +83,11 @@ def read_record(storage: Storage) -> CacheRecord:
         raise UserError(
             f"{storage.url}: no latents here (no {CACHE_FILE}); give the folder that `factorportrait train cache` wrote"
         ) from None
-    with storage.problems():
-        try:
-            fields = json.loads(data)
-            version = fields["format_version"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise _damaged(storage) from None
+    try:
+        fields = json.loads(data)
+        version = fields["format_version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise _damaged(storage) from None
     if type(version) is not int:
         raise _damaged(storage)
     if version != FORMAT_VERSION:

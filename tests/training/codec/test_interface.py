@@ -75,6 +75,18 @@ def test_saved_and_loaded_is_the_same(codec_folder: Path, tmp_path: Path) -> Non
     assert torch.equal(first.decode(latents), second.decode(latents))
 
 
+def test_training_in_half_precision_changes_nothing(codec_folder: Path) -> None:
+    codec = load_codec(codec_folder)
+    video = smooth_video(4)
+    latents = codec.encode(video)
+    frames = codec.decode(latents)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (video[0, 0, 0] @ video[0, 0, 0].T).dtype == torch.bfloat16
+        assert torch.equal(codec.encode(video), latents)
+        assert torch.equal(codec.decode(latents), frames)
+    assert codec.encode(video.bfloat16()).dtype == codec.decode(latents.bfloat16()).dtype == torch.bfloat16
+
+
 def test_device_moves_all_of_it(codec_folder: Path) -> None:
     codec = load_codec(codec_folder).to("meta")
     assert codec.encode(torch.zeros(1, 3, 5, 32, 48, device="meta")).device.type == "meta"

@@ -30,7 +30,7 @@ def latents(cache: Cache) -> LatentClips:
 def test_clips_are_found_by_key(latents: LatentClips, corpus: Generated) -> None:
     for i, row in enumerate(corpus.rows()):
         assert latents.find(row["key"]) == i
-    for key in ("tiny-000000009", "other-000000001", "tiny-x", "tiny"):
+    for key in ("tiny-000000009", "other-000000001", "tiny-1", f"tiny-{10**30}", "tiny-x", "tiny", ""):
         with pytest.raises(UserError, match="holds no latents of it"):
             latents.find(key)
 
