@@ -43,6 +43,8 @@ class Faces:
     """float32 [N, 70, 2]: in the crop, -1 to 1 from edge to edge."""
     pose: Array
     """float32 [N, 2]: yaw and pitch in degrees of the head as the camera sees it; 0, 0 looks into it."""
+    camera: Array
+    """float32 [N, 2]: degrees around the head and above its height at which the camera stands, in the world."""
     identity: Array
     """int64 [N]."""
     targets: Array
@@ -111,6 +113,7 @@ def read_faces(
                     "identity": info.identity * same,
                     "landmarks": in_crop(landmarks, landmarks).numpy(),
                     "pose": seen_pose(motion, window.world_to_camera)[frames],
+                    "camera": _place(window.world_to_camera, face.head.info.head_centre)[frames],
                 }
             )
         chosen = _frames(motion, frames)
@@ -130,6 +133,7 @@ def read_faces(
         view=joined("view"),
         landmarks=joined("landmarks"),
         pose=joined("pose"),
+        camera=joined("camera"),
         identity=joined("identity"),
         targets=joined("targets"),
         coefficients=joined("coefficients"),
@@ -145,6 +149,13 @@ def seen_pose(motion: Motion, world_to_camera: Array) -> Array:
     yaw = np.arctan2(ahead[:, 0], -ahead[:, 2])
     pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
     return np.degrees(np.stack([yaw, pitch], axis=1)).astype(np.float32)
+
+
+def _place(world_to_camera: Array, head_centre: tuple[float, float, float]) -> Array:
+    """float32 [T, 2]: yaw and pitch in degrees of the camera's place about the head; 0, 0 is in front of it."""
+    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
+    x, y, z = (-np.einsum("tji,tj->ti", rotation, translation) - head_centre).T
+    return np.degrees(np.stack([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))], axis=1)).astype(np.float32)
 
 
 def _head(clips: Clips, i: int) -> str:

@@ -1,10 +1,9 @@
-"""A small convolutional network from a face to its code, and what is done to faces while it learns."""
+"""A small convolutional network from a face to its code."""
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,28 +15,30 @@ class FaceNetwork(nn.Module):
     crops are upright and centred, so place tells mouth from eye. GroupNorm: a code must not depend on its batch.
     """
 
-    def __init__(self, code_size: int, size: int, width: int, depth: int = 1, dropout: float = 0.0) -> None:
+    def __init__(self, code_size: int, size: int, width: int, depth: int = 1) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width)
         self.stem = nn.Conv2d(3, width, 5, stride=2, padding=2)
         stages: list[nn.Module] = []
-        before = width
-        for level, channels in enumerate(widths):
+        channels = width
+        for level in range(3):
             for block in range(depth):
-                stages.append(_Block(before, channels, stride=2 if level and block == 0 else 1))
-                before = channels
+                stages.append(_Block(channels, width << level, stride=2 if level and block == 0 else 1))
+                channels = width << level
         self.stages = nn.Sequential(*stages)
-        self.norm = nn.GroupNorm(_groups(before), before)
-        self.squeeze = nn.Conv2d(before, before // 2, 1)
-        self.dropout = nn.Dropout(dropout)
-        self.hidden = nn.Linear(before // 2 * (size // 8) ** 2, 2 * before)
-        self.code = nn.Linear(2 * before, code_size)
+        self.norm = nn.GroupNorm(_groups(channels), channels)
+        self.squeeze = nn.Conv2d(channels, channels // 2, 1)
+        self.hidden = nn.Linear(channels // 2 * (size // 8) ** 2, 2 * channels)
+        self.code = nn.Linear(2 * channels, code_size)
 
     def forward(self, faces: Tensor) -> Tensor:
+        code: Tensor = self.code(self.features(faces))
+        return code
+
+    def features(self, faces: Tensor) -> Tensor:
+        """[N, `code.in_features`]: what the code is made of."""
         x = self.stages(self.stem(faces))  # [N, 4 width, size / 8, size / 8]
         x = functional.silu(self.squeeze(functional.silu(self.norm(x))))
-        x = self.dropout(x.flatten(1))
-        return self.code(functional.silu(self.hidden(x)))
+        return functional.silu(self.hidden(x.flatten(1)))
 
 
 class _Block(nn.Module):
@@ -55,42 +56,9 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(functional.silu(self.norm1(x)))
         y = self.conv2(functional.silu(self.norm2(y)))
-        return self.skip(functional.avg_pool2d(x, self.stride) if self.stride > 1 else x) + y
+        skipped: Tensor = self.skip(functional.avg_pool2d(x, self.stride) if self.stride > 1 else x)
+        return skipped + y
 
 
 def _groups(channels: int) -> int:
     return math.gcd(8, channels)
-
-
-def augment(faces: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
-    """Faces [N, 3, size, size] in [-1, 1] as another camera, light or detector might have shown them.
-
-    Each is moved, scaled and turned a little, its contrast, brightness, tint and gamma change, and some are blurred
-    or noisy. None is mirrored: that changes what is to be told.
-    """
-    count, device = len(faces), faces.device
-
-    def draw(*shape: int) -> Tensor:
-        return (torch.rand(count, *shape, generator=generator) * 2 - 1).to(device) * strength
-
-    angle = draw() * math.radians(8)
-    scale = torch.exp(draw() * 0.1)
-    stretch = torch.exp(draw() * 0.04)
-    shift = draw(2) * 0.08
-    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
-    turn = torch.stack(
-        [torch.stack([cosine * stretch, -sine, shift[:, 0]], 1), torch.stack([sine, cosine / stretch, shift[:, 1]], 1)],
-        1,
-    )
-    grid = functional.affine_grid(turn, list(faces.shape), align_corners=False)
-    x = functional.grid_sample(faces, grid, padding_mode="border", align_corners=False)
-    blurred = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    x = torch.lerp(x, blurred, draw(1, 1, 1).clamp_min(0))
-    light = ((x + 1) / 2).clamp(1e-3, 1) ** torch.exp(draw(1, 1, 1) * 0.4)
-    light = light * torch.exp(draw(1, 1, 1) * 0.25 + draw(3, 1, 1) * 0.12)
-    middle = light.mean(dim=(1, 2, 3), keepdim=True)
-    light = middle + (light - middle) * torch.exp(draw(1, 1, 1) * 0.3)
-    grey = light.mean(dim=1, keepdim=True)
-    light = torch.lerp(light, grey.expand_as(light), draw(1, 1, 1).clamp_min(0))
-    noise = torch.randn(light.shape, generator=generator).to(device) * draw(1, 1, 1).clamp_min(0) * 0.03
-    return ((light + noise) * 2 - 1).clamp(-1, 1)

@@ -50,7 +50,7 @@ _SHARES: Final = {
 }
 """What each part counts among the landmarks; `_COEFFICIENTS` counts the same way, with cheeks and tongue."""
 
-_MIRRORED: Final = (
+MIRRORED: Final = (
     *((i, 16 - i) for i in range(17)),
     *((17 + i, 26 - i) for i in range(10)),
     *((i, i) for i in range(27, 31)),
@@ -134,7 +134,7 @@ class MeanFace:
     def mirror(self) -> tuple[Array, Array]:
         """Where each target of the mirrored face is found, int64 [targets], and its sign, float32 [targets]."""
         place = {target.name: i for i, target in enumerate(self.targets)}
-        other_side = dict(_MIRRORED)
+        other_side = dict(MIRRORED)
         found, signs = [], []
         for target in self.targets:
             stem, _, axis = target.name.rpartition("_")
