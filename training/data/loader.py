@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import torch
@@ -72,14 +73,12 @@ class PortraitLoader:
                 "give a smaller one, or generate more clips"
             )
         check_choices(clips, frames, step, references)
-        self.batch_size = batch_size
-        self.samples_seen = 0
+        self._walk = _Walk(batch_size, self.rank, self.ranks, len(clips) // (batch_size * self.ranks))
         self.faults = Faults(faults)
         order = Order(clips.shard_starts, seed, shards_together)
-        self._batches_a_pass = len(clips) // (batch_size * self.ranks)
         self._loader: DataLoader[_Read] = DataLoader(
             _Reading(clips, order, frames, step, references, seed, min(faults.in_a_row, len(clips))),
-            batch_sampler=_Positions(self),
+            batch_sampler=self._walk,
             num_workers=workers,
             collate_fn=_collate,
             persistent_workers=workers > 0,
@@ -90,16 +89,25 @@ class PortraitLoader:
 
     def __len__(self) -> int:
         """Batches in a pass: as many as the clips fill on every rank. What is left over opens the next pass."""
-        return self._batches_a_pass
+        return self._walk.length
+
+    @property
+    def samples_seen(self) -> int:
+        """Samples that were handed out, on all ranks together and over all epochs."""
+        return self._walk.seen
 
     def __iter__(self) -> Iterator[Sample]:
         """Raises UserError when more samples cannot be read than `FaultLimit` allows."""
-        for sample, read in self._loader:
-            for whole, found in read:
-                self.faults.add(found, whole)
-            # Before the batch is given away: whoever saves while working on it has it behind them.
-            self.samples_seen += self.batch_size * self.ranks
-            yield sample
+        try:
+            for sample, read in self._loader:
+                for whole, found in read:
+                    self.faults.add(found, whole)
+                # Before the batch is given away: whoever saves while working on it has it behind them.
+                self._walk.seen += self._walk.step
+                yield sample
+        except UserError:
+            self._loader._iterator = None  # workers stop now, and not when the error is forgotten
+            raise
 
     def start_at(self, samples_seen: int) -> None:
         """Go on as if ``samples_seen`` samples of all ranks were behind; counts from the next iteration on.
@@ -108,7 +116,7 @@ class PortraitLoader:
         """
         if type(samples_seen) is not int or samples_seen < 0:
             raise UserError(f"samples_seen: {samples_seen!r} given; give a whole number from 0 on")
-        self.samples_seen = samples_seen
+        self._walk.seen = samples_seen
 
     def state_dict(self) -> dict[str, Any]:
         return {_STATE: self.samples_seen}
@@ -119,19 +127,34 @@ class PortraitLoader:
 
     def remaining(self) -> int:
         """Batches to the end of the pass."""
-        return len(self) - self.samples_seen // (self.batch_size * self.ranks) % len(self)
+        return self._walk.remaining
 
 
-class _Positions:
-    """The positions of the batches that are left of a pass; workers are asked for them in their order."""
+@dataclass
+class _Walk:
+    """Where a rank stands, and the positions of the batches that are left of a pass, for workers to read.
 
-    def __init__(self, loader: PortraitLoader) -> None:
-        self._loader = loader
+    An object of its own: with a loader that held itself in a circle, its workers would be told to stop too late.
+    """
+
+    batch_size: int
+    rank: int
+    ranks: int
+    length: int
+    """Batches in a pass."""
+    seen: int = 0
+
+    @property
+    def step(self) -> int:
+        """Samples of all ranks in a step."""
+        return self.batch_size * self.ranks
+
+    @property
+    def remaining(self) -> int:
+        return self.length - self.seen // self.step % self.length
 
     def __iter__(self) -> Iterator[list[int]]:
-        loader = self._loader
-        ahead = batches(loader.samples_seen, loader.batch_size, loader.rank, loader.ranks)
-        return (positions for _, positions in zip(range(loader.remaining()), ahead, strict=False))
+        return islice(batches(self.seen, self.batch_size, self.rank, self.ranks), self.remaining)
 
 
 @dataclass(frozen=True)
