@@ -21,6 +21,7 @@ from training.codec.load import load_codec
 from training.codec.progress import Show, silent
 from training.data.choice import window_span
 from training.data.clips import Clips
+from training.expression.load import load_encoder
 from training.latents.encode import Job, ShardTask, encode_shard
 from training.latents.record import FORMAT_VERSION, CacheRecord, settle_record
 
@@ -109,8 +110,6 @@ def _prepare(
     loaded = load_codec(codec)
     digest, code_size = None, 0
     if expression is not None:
-        from training.expression.load import load_encoder
-
         encoder = load_encoder(expression)
         digest, code_size = encoder.digest, encoder.code_size
     for name, value in (("frames", frames), ("stride", stride), ("step", step)):

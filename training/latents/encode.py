@@ -25,6 +25,7 @@ from training.data.clips import Clips
 from training.data.samples import make_sample
 from training.expression.crop import crop_faces
 from training.expression.encoder import ExpressionEncoder
+from training.expression.load import load_encoder
 from training.latents.members import STORED, expression_name, normals_name, npy_bytes, video_name
 from training.latents.record import CacheRecord
 
@@ -107,8 +108,6 @@ def _models(
     _check_digest(codec, loaded.digest, codec_digest)
     if expression is None:
         return loaded, None
-    from training.expression.load import load_encoder
-
     encoder = load_encoder(expression).to(device).eval()
     _check_digest(expression, encoder.digest, expression_digest)
     return loaded, encoder

@@ -108,6 +108,8 @@ class LatentClips:
     def check(self, codec: Codec, expression: ExpressionEncoder | None = None) -> None:
         """Raises UserError, naming both, unless these are the models that the latents were made with."""
         pairs = [("codec", self.record.codec, codec.digest)]
+        if expression is not None and self.record.expression is None:
+            raise UserError(f"cache {self._storage.url}: holds no expression codes; cache the corpus with an encoder")
         if expression is not None:
             pairs.append(("expression encoder", str(self.record.expression), expression.digest))
         for name, there, here in pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from tests.conftest import Generated
 from training.codec.patches import PatchCodec, fit_patches, save_patches
 from training.codec.wan import save_wan, small_wan
+from training.expression.cnn import CnnEncoder, CnnSizes, save_cnn
 from training.latents.cache import CacheReport, cache_latents
 
 WINDOWS: dict[str, Any] = {"frames": 2, "stride": 2}
@@ -47,6 +49,26 @@ def other_codec(tmp_path_factory: pytest.TempPathFactory) -> str:
 def video_codec(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("codec") / "wan"
     save_wan(small_wan(z_dim=2, base_dim=2), folder)
+    return str(folder)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On which caches are made; sums of floats depend on how they are split."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained one: codes of faces all the same."""
+    folder = tmp_path_factory.mktemp("encoder") / "cnn"
+    sizes = CnnSizes(code_size=3, picture_size=16, width=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        save_cnn(CnnEncoder(sizes, sizes.network(), ("x",)), folder)
     return str(folder)
 
 

@@ -20,12 +20,15 @@ from tests.conftest import Generated
 from tests.training.latents.conftest import WINDOWS, hashes
 from training.codec.load import load_codec
 from training.data.clips import Clips
+from training.expression.crop import crop_faces
+from training.expression.load import load_encoder
 from training.latents.cache import CacheReport, cache_latents
 from training.latents.read import LatentClips
 
 Cache = tuple[Path, CacheReport]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("kind", ["patches", "wan"])
 def test_latents_are_those_of_encoding_on_the_fly(
     kind: str, corpus: Generated, codec: str, video_codec: str, cache: Cache, tmp_path: Path
@@ -90,6 +93,8 @@ def test_run_again_it_does_nothing(cache: Cache, corpus: Generated, codec: str) 
 def test_killed_it_goes_on_and_the_bytes_are_equal(cache: Cache, corpus: Generated, codec: str, tmp_path: Path) -> None:
     code = f"""
 import os, signal
+from training.expression.crop import crop_faces
+from training.expression.load import load_encoder
 from training.latents.cache import cache_latents
 def progress(done, total, words):
     if done == 1:
@@ -173,6 +178,39 @@ def test_windows_with_steps(corpus: Generated, codec: str, tmp_path: Path) -> No
     ]
     (truth,) = Clips(str(corpus.out), split=None).windows(0, [(0, range(1, 5, 3))])
     assert latents.read(0, 0, 1).key == truth.key
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_expression_codes(cache: Cache, corpus: Generated, codec: str, encoder: str, tmp_path: Path) -> None:
+    out, model = tmp_path / "out", load_encoder(encoder)
+    cache_latents(str(corpus.out), str(out), codec=codec, expression=encoder, frames=2, step=2, stride=1)
+    latents, clips = LatentClips(str(out)), Clips(str(corpus.out), split=None)
+    (truth,) = clips.windows(2, [(1, range(5))])
+    assert truth.rgb is not None
+    video = torch.from_numpy(truth.rgb).permute(3, 0, 1, 2).float() / 127.5 - 1
+    codes = model.encode(crop_faces(video[None], torch.from_numpy(truth.landmarks)[None], 16)[0]).half()
+    assert len(torch.unique(codes, dim=0)) == 5
+    for window in range(3):
+        found = latents.read(2, 1, window).expression
+        assert found is not None
+        assert torch.equal(found, codes[[window, window + 2]])
+    latents.check(load_codec(codec), model)
+    with pytest.raises(UserError, match=f"holds latents with expression {model.digest}, wanted is None"):
+        cache_latents(str(corpus.out), str(out), codec=codec, frames=2, step=2, stride=1)
+    with pytest.raises(UserError, match="holds no expression codes"):
+        LatentClips(str(cache[0])).check(load_codec(codec), model)
+
+
+def test_a_model_that_changes_on_the_way_is_noticed(
+    corpus: Generated, codec: str, other_codec: str, tmp_path: Path
+) -> None:
+    mine = shutil.copytree(codec, tmp_path / "codec")
+
+    def exchange(done: float, total: float, words: str) -> None:
+        shutil.copytree(other_codec, mine, dirs_exist_ok=True)
+
+    with pytest.raises(UserError, match=r"here it is [0-9a-f]{16}, where the run began [0-9a-f]{16}"):
+        cache_latents(str(corpus.out), str(tmp_path / "out"), codec=str(mine), progress=exchange)
 
 
 def test_a_cache_of_another_codec_is_refused(cache: Cache, corpus: Generated, codec: str, other_codec: str) -> None:
