@@ -1,0 +1,108 @@
+"""Training samples from cached latents: what `training.encode.Encode` makes of a sample, with no model run.
+
+A portrait must have been encoded alone. No codec looks ahead, so the first slot of every window was: references are
+first frames of windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manifests.errors import UserError
+from training.codec.codec import Codec
+from training.conditioning import Conditions, camera_row, expression_row
+from training.data.choice import ReferenceWeights
+from training.data.clips import Clips, Window
+from training.encode import Encoded
+from training.latents.read import LatentClips
+from training.regions import LossWeights
+from training.streams import rng
+
+
+@dataclass(frozen=True)
+class LatentChoice:
+    """What is to be read for one sample; clips as `Clips` counts them."""
+
+    clip: int
+    view: int
+    window: int
+    reference_clip: int
+    reference_view: int
+    reference_window: int
+    """Its first frame is the portrait."""
+
+
+def choose_latents(
+    clips: Clips, latents: LatentClips, clip: int, weights: ReferenceWeights, seed: int, *words: int | str
+) -> LatentChoice:
+    """A window of a clip and a reference, drawn for ``words`` as `training.data.choice.choose` draws them.
+
+    Raises UserError if the clip gives no reference of a kind that has a weight.
+    """
+    views = int(clips.views[clip])
+    windows = latents.record.windows(int(clips.frames[clip]))
+    draw = rng(seed, "latents", clips.key(clip), *words)
+    view, window = int(draw.integers(views)), int(draw.integers(windows))
+    shown = latents.record.frames_of(window)
+    outside = [other for other in range(windows) if latents.record.frames_of(other).start not in shown]
+    others = [int(other) for other in clips.same_identity(clip) if other != clip]
+    weight = np.array([weights.frame, weights.view, weights.clip]) * [len(outside) > 0, views > 1, len(others) > 0]
+    if not weight.any():
+        raise UserError(
+            f"references: {clips.key(clip)} has {views} views of {windows} windows in the cache, and its person "
+            f"{len(others)} other clips; give another kind a weight, or cache with a smaller stride"
+        )
+    kind = int(draw.choice(3, p=weight / weight.sum()))
+    if kind == 0:
+        return LatentChoice(clip, view, window, clip, view, outside[int(draw.integers(len(outside)))])
+    if kind == 1:
+        other = int(draw.integers(views - 1))
+        return LatentChoice(clip, view, window, clip, other + (other >= view), int(draw.integers(windows)))
+    other = others[int(draw.integers(len(others)))]
+    known = latents.record.windows(int(clips.frames[other]))
+    return LatentChoice(clip, view, window, other, int(draw.integers(clips.views[other])), int(draw.integers(known)))
+
+
+def read_encoded(
+    clips: Clips, latents: LatentClips, choice: LatentChoice, codec: Codec, weights: LossWeights
+) -> Encoded:
+    """A batch of one. Of the corpus, cameras and landmarks are read, and alpha where ``weights`` ask for it.
+
+    ``codec`` is asked for its strides alone; see that it is the cache's by `LatentClips.check`. Raises UserError for
+    clips that the cache lacks, a cache without expression codes, and what is damaged.
+    """
+    shown = latents.read(latents.find(clips.key(choice.clip)), choice.view, choice.window)
+    reference = latents.read(
+        latents.find(clips.key(choice.reference_clip)), choice.reference_view, choice.reference_window
+    )
+    if shown.expression is None or reference.expression is None:
+        raise UserError(f"{shown.key}: the cache holds no expression codes; cache the corpus with an encoder")
+    members = ("alpha",) if weights != LossWeights() else ()
+    (window,) = clips.windows(choice.clip, [(choice.view, shown.frames)], members=members)
+    video = shown.video[None].float()
+    return Encoded(
+        key=(f"{shown.key} from {reference.key}",),
+        latents=video,
+        conditions=Conditions(
+            reference=reference.video[None, :, 0].float(),
+            pose=shown.normals[None].float(),
+            camera=camera_row(_batch(window.intrinsics), _batch(window.world_to_camera), clips.resolution, codec),
+            expression=expression_row(shown.expression[None].float(), reference.expression[None, 0].float(), codec),
+        ),
+        weight=_weight(window, weights, codec) if members else torch.ones_like(video[:, :1]),
+    )
+
+
+def _weight(window: Window, weights: LossWeights, codec: Codec) -> Tensor:
+    assert window.alpha is not None
+    alpha = _batch(window.alpha)[:, None] / 255
+    return weights.weight_map(alpha, _batch(window.landmarks), codec.spatial_stride, codec.temporal_stride)
+
+
+def _batch(array: np.ndarray) -> Tensor:
+    """float32, with an axis in front."""
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
