@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch import Tensor
 
+from manifests.errors import UserError
 from training.codec.progress import Show, silent
 from training.codec.settings import CodecSettings
 from training.codec.wan import small_wan
@@ -44,7 +45,7 @@ def train_wan(
     """An autoencoder trained on ``batches(step)`` [B, 3, T, H, W], and the loss of every step.
 
     Its latents' mean and deviation are not set yet. With the same settings, batches and threads it comes out the same,
-    unless `minutes` ends it.
+    unless `minutes` ends it. Raises UserError when the loss is not finite.
     """
     vae = small_wan(settings.latent_channels, settings.base_dim, stream(settings.seed, "codec", "weights"))
     vae = vae.to(settings.device).train()
@@ -60,6 +61,8 @@ def train_wan(
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * schedule(share)
         loss = wan_loss(vae, batches(step).to(settings.device), noise).total(settings)
+        if not bool(loss.isfinite()):
+            raise UserError(f"codec: the loss is not finite at step {step}; lower codec.learning_rate")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), _GRADIENT_NORM)

@@ -168,6 +168,13 @@ def test_training_is_repeatable() -> None:
     assert train_wan(lambda step: videos, other)[1] != losses
 
 
+def test_a_loss_that_is_not_finite_stops_it() -> None:
+    videos = [smooth_video(5, height=8, width=8), torch.full((1, 3, 1, 8, 8), float("nan"))]
+    settings = CodecSettings(kind="wan", channels=2, base_dim=2, steps=3)
+    with pytest.raises(UserError, match=r"not finite at step 1; lower codec\.learning_rate"):
+        train_wan(lambda step: videos[step], settings)
+
+
 def test_schedule_rises_and_falls() -> None:
     shares = [i / 100 for i in range(101)]
     factors = [schedule(share) for share in shares]
