@@ -119,7 +119,7 @@ class ConditionedTransformer(WanTransformer3DModel):
         shift, scale = (self.scale_shift_table[None] + times[:, :, None]).chunk(2, dim=2)  # [B, S, 1, dim]
         tokens = _modulate(self.norm_out(tokens.float()), shift, scale).type_as(tokens)
         out = self.proj_out(tokens).view(batch, slots, height, width, patch_t, patch_h, patch_w, -1)
-        return out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        return out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3).contiguous()
 
     def freeze_text(self) -> None:
         """Stop the gradients of what only text reaches, which is never given: DDP wants every other weight used."""
@@ -143,7 +143,10 @@ class FrameModulatedBlock(WanTransformerBlock):
 
         attended = self.attn1(_modulate(self.norm1(x.float()), shift_a, scale_a).type_as(x), None, None, rotary_emb)
         x = (x.float() + _gate(attended, gate_a)).type_as(x)
-        x = x + self.attn2(self.norm2(x.float()).type_as(x), encoder_hidden_states, None, None)
+        if encoder_hidden_states.shape[1]:
+            x = x + self.attn2(self.norm2(x.float()).type_as(x), encoder_hidden_states, None, None)
+        else:  # attention to nothing adds the bias alone; kernels given no keys may return what lay in memory
+            x = x + self.attn2.to_out[0].bias.type_as(x)
         fed = self.ffn(_modulate(self.norm3(x.float()), shift_f, scale_f).type_as(x))
         return (x.float() + _gate(fed.float(), gate_f)).type_as(x)
 
@@ -251,6 +254,7 @@ def _gate(tokens: Tensor, gate: Tensor) -> Tensor:
 
 _OF_TEXT = (
     "text_embedder.", ".norm2.", ".attn2.to_q.", ".attn2.to_k.", ".attn2.to_v.", ".attn2.norm_q.", ".attn2.norm_k.",
+    ".attn2.to_out.0.weight",
 )  # fmt: skip
 """Parts of the names of weights that make no difference without text."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -19,8 +20,10 @@ from training.encode import Encode, Encoded
 from training.expression.load import load_encoder
 from training.flow import FlowSettings, draw_times, flow_loss, noisy, target
 from training.optimiser import OptimiserSettings, make_optimiser, schedule
+from training.portrait import Portrait, settings_record
 from training.regions import LossWeights
-from training.sampler import SamplerSettings, denoise, sample_latents
+from training.sampler import SamplerSettings, denoise
+from training.sharded import shard
 from training.streams import stream, torch_generator
 
 
@@ -71,6 +74,7 @@ class PortraitModule(lightning.LightningModule):
         self.average_decay, self.seed = average_decay, seed
         self.samples_seen = 0
         self._settings, self._base = transformer, base
+        self._folders = str(Path(codec).absolute()), str(Path(expression).absolute())
         self._checkpoint_activations, self._compile = checkpoint_activations, compile
         self.transformer: ConditionedTransformer
         self.average: ConditionedTransformer
@@ -92,6 +96,9 @@ class PortraitModule(lightning.LightningModule):
         model.freeze_text()
         self.average = start_average(model)
         self.transformer = model.train()
+        if (mesh := getattr(self, "_device_mesh", None)) is not None:
+            shard(self.transformer, mesh)
+            shard(self.average, mesh)
         if self._checkpoint_activations:
             self.transformer.enable_gradient_checkpointing()
         if self._compile:
@@ -102,7 +109,7 @@ class PortraitModule(lightning.LightningModule):
 
     def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
         """Raises UserError that names the batch when its loss is not finite."""
-        losses = self.losses(self._encoded(batch), self._generator("step"))
+        losses = self.losses(self.encoded(batch), self._generator("step"))
         if not bool(losses.isfinite().all()):
             bad = [key for key, loss in zip(batch.key, losses.tolist(), strict=False) if not -1e30 < loss < 1e30]
             raise UserError(
@@ -110,18 +117,18 @@ class PortraitModule(lightning.LightningModule):
                 "lower optimiser.learning_rate, or train in 32 bits; the last checkpoint is from before"
             )
         loss = losses.mean()
-        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
+        self.samples_seen += len(losses) * self.trainer.world_size  # here, for checkpoints come before the batch's end
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Sample | Encoded, batch_idx: int) -> None:
-        self.samples_seen += len(batch.key) * self.trainer.world_size
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            update_average(self.average, self.transformer, self.global_step, self.average_decay)
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        super().optimizer_step(*arguments, **named)
+        update_average(self.average, self.transformer, self.global_step + 1, self.average_decay)
 
     def validation_step(self, batch: Sample | Encoded, batch_idx: int) -> None:
         """The averaged model's loss, at the same times and noise in every validation."""
         generator = torch_generator(self.seed, "validation", batch_idx, self.global_rank)
-        losses = self.losses(self._encoded(batch), generator, self.average, DropoutSettings(0, 0, 0, 0))
+        losses = self.losses(self.encoded(batch), generator, self.average, DropoutSettings(0, 0, 0, 0))
         self.log("validation/loss", losses.mean(), batch_size=len(losses), sync_dist=True, prog_bar=True)
 
     def losses(
@@ -147,12 +154,10 @@ class PortraitModule(lightning.LightningModule):
         sampler: SamplerSettings | None = None,
         seed: int = 0,
     ) -> Tensor:
-        """Video [B, 3, T, H, W] in [-1, 1] of the sample's portrait, head pose and cameras, with the expressions of
-        ``driver`` (the sample's own unless given); by the averaged weights."""
-        encoded = self.encode(sample.to(self.device), None if driver is None else driver.to(self.device))
-        generator = torch_generator(seed, "predict")
-        latents = sample_latents(self.average, encoded.conditions, self.flow, sampler or self.sampler, generator)
-        return self.encode.codec.decode(latents)
+        """`Portrait.predict` by the averaged weights."""
+        model = Portrait(self.encode, self.average, self.flow, self.sampler)
+        there = None if driver is None else driver.to(self.device)
+        return model.predict(sample.to(self.device), there, sampler, seed)
 
     def configure_optimizers(self) -> Any:
         optimiser = make_optimiser(self.transformer, self.optimiser_settings)
@@ -161,7 +166,13 @@ class PortraitModule(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["factorportrait"] = {"samples_seen": self.samples_seen, **self._identity()}
+        checkpoint["factorportrait"] = {
+            "samples_seen": self.samples_seen,
+            "codec folder": self._folders[0],
+            "expression folder": self._folders[1],
+            **settings_record(self.flow, self.sampler),
+            **self._identity(),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError for a checkpoint of other software, another codec, encoder, seed or architecture."""
@@ -188,7 +199,7 @@ class PortraitModule(lightning.LightningModule):
             "seed": self.seed,
         }
 
-    def _encoded(self, batch: Sample | Encoded) -> Encoded:
+    def encoded(self, batch: Sample | Encoded) -> Encoded:
         return self.encode(batch) if isinstance(batch, Sample) else batch
 
     def _generator(self, purpose: str) -> torch.Generator:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor, nn
 
@@ -37,17 +36,16 @@ def sample_latents(
     conditions: Conditions,
     flow: FlowSettings,
     settings: SamplerSettings,
-    generator: torch.Generator,
+    noise: Tensor,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Latents [B, z, S, h, w] under conditions; the first noise comes from ``generator``, of the CPU.
+    """Latents [B, z, S, h, w] under conditions, from noise of that shape.
 
     Guidance adds, for each condition c of scale w_c, (w_c - 1) times what c changes:
     v + sum_c (w_c - 1) (v - v without c). Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022, and
     Brooks et al., "InstructPix2Pix", 2023, for several conditions. Each scale other than 1 costs one more forward.
     """
-    pose = conditions.pose
-    latents = torch.randn(pose.shape, generator=generator).to(pose)
+    latents = noise
     scheduler = make_scheduler(settings)
     for done, step in enumerate(scheduler.timesteps):
         times = (step / TIMESTEPS).expand(len(latents)).to(latents)
@@ -58,7 +56,7 @@ def sample_latents(
         guided = full = predict(conditions)
         for name, scale in active(settings.guidance).items():
             guided = guided + (scale - 1) * (full - predict(conditions.without([name])))
-        latents = scheduler.step(guided.float(), step, latents.float(), return_dict=False)[0].to(pose)
+        latents = scheduler.step(guided.float(), step, latents.float(), return_dict=False)[0].to(noise)
         if on_step:
             on_step(done + 1, settings.steps)
     return latents

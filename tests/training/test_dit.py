@@ -115,6 +115,17 @@ def test_without_text_every_trained_weight_gets_a_gradient() -> None:
     assert [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None] == []
 
 
+@torch.no_grad()
+def test_samples_of_a_batch_do_not_reach_one_another() -> None:
+    model = transformer()
+    rows, code = torch.randn(2, 18, 3, 4, 4), torch.randn(2, 3, 5)
+    before = model(rows, torch.tensor([500.0, 500.0]), code)
+    code[1] = torch.nan
+    after = model(rows, torch.tensor([500.0, 500.0]), code)
+    assert torch.equal(after[0], before[0])
+    assert after[1].isnan().all()
+
+
 def test_checkpointed_activations_give_the_same_gradients() -> None:
     rows, code = torch.randn(1, 18, 3, 4, 4), torch.randn(1, 3, 5)
     grads = []

@@ -17,9 +17,9 @@ from training.codec.load import load_codec
 from training.codec.measure import Fidelity, Sheet, measure
 from training.codec.patches import fit_patches, save_patches
 from training.codec.place import check_place
-from training.codec.progress import Show, silent
 from training.codec.settings import CodecSettings
 from training.data.clips import Clips
+from training.progress import Show, silent
 from training.streams import rng
 
 _SHEET_ROWS: Final = 8

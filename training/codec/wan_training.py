@@ -13,9 +13,9 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor
 
 from manifests.errors import UserError
-from training.codec.progress import Show, silent
 from training.codec.settings import CodecSettings
 from training.codec.wan import small_wan
+from training.progress import Show, silent
 from training.streams import stream, torch_generator
 
 _LOGVAR_RANGE: Final = (-30.0, 20.0)

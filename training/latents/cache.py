@@ -18,12 +18,12 @@ from manifests.reader import CorpusReader
 from manifests.storage import Storage
 from training.codec.codec import latent_size, slots
 from training.codec.load import load_codec
-from training.codec.progress import Show, silent
 from training.data.choice import window_span
 from training.data.clips import Clips
 from training.expression.load import load_encoder
 from training.latents.encode import Job, ShardTask, encode_shard
 from training.latents.record import FORMAT_VERSION, CacheRecord, settle_record
+from training.progress import Show, silent
 
 Wait = Callable[[], int]
 Submit = Callable[[ShardTask], Wait]

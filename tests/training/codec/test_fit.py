@@ -14,9 +14,9 @@ from tests.conftest import Generated
 from training.codec.fit import CodecReport, fit_codec
 from training.codec.frames import read_frames
 from training.codec.load import load_codec
-from training.codec.progress import display
 from training.codec.settings import CodecSettings
 from training.data.clips import Clips
+from training.progress import display
 
 TINY_WAN = CodecSettings(kind="wan", channels=2, base_dim=2, steps=2, batch=3, frames=1, test_clips=1)
 

@@ -1,0 +1,103 @@
+"""How fast a run is: samples a second, the share of time it waits for data, and how busy the device is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+import lightning
+import torch
+from lightning.fabric.utilities.throughput import get_available_flops
+from torch.utils.flop_counter import FlopCounterMode
+
+from training.module import PortraitModule
+
+_TRIALS = 3
+_MATRIX = 1024
+
+
+class Speed(lightning.Callback):
+    """Logs, over the steps since the last time: ``speed/samples_per_s`` of all ranks, ``speed/data_wait_share`` of the
+    time, and ``speed/mfu``, the share of the device's arithmetic that the transformer's products made up (Chowdhery et
+    al., "PaLM", 2022; counted once, recomputed activations not among them). What the device could do is its data
+    sheet's figure where Lightning knows it, else what a large matrix product reaches. ``data/faults`` counts the
+    samples that could not be read.
+    """
+
+    def __init__(self, every_n_steps: int = 20) -> None:
+        self._every = every_n_steps
+        self._flops = 0.0
+        self._peak = 0.0
+        self._since = self._last = time.perf_counter()
+        self._waited = 0.0
+        self._batches = self._samples = 0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._peak = device_flops(pl_module.device, _type(trainer))
+        self._clear(time.perf_counter())
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        self._waited += now - self._last
+        if self._flops == 0:
+            self._flops = step_flops(cast(PortraitModule, pl_module), batch)
+            self._clear(time.perf_counter())
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._batches += 1
+        self._samples += len(batch.key)
+        self._last = time.perf_counter()
+        if self._batches < self._every:
+            return
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+            self._last = time.perf_counter()
+        took = self._last - self._since
+        pl_module.log_dict(
+            {
+                "speed/samples_per_s": self._samples * trainer.world_size / took,
+                "speed/data_wait_share": self._waited / took,
+                "speed/mfu": self._flops * self._batches / took / self._peak,
+            },
+            batch_size=len(batch.key),
+        )
+        loader = trainer.train_dataloader
+        if (faults := getattr(loader, "faults", None)) is not None:
+            pl_module.log("data/faults", float(faults.total), batch_size=len(batch.key))
+        self._clear(self._last)
+
+    def _clear(self, now: float) -> None:
+        self._since = self._last = now
+        self._waited = 0.0
+        self._batches = self._samples = 0
+
+
+def step_flops(module: PortraitModule, batch: Any) -> float:
+    """Floating-point operations of the transformer in a training step on ``batch``: those of its forward, counted,
+    and twice as many for the way back."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.losses(module.encoded(batch), torch.Generator().manual_seed(0))
+    of_transformer = counter.get_flop_counts().get(type(module.transformer).__name__, {})
+    return 3.0 * sum(of_transformer.values())
+
+
+def device_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second that a device can do in ``dtype``: by its data sheet, or as a matrix product reaches."""
+    if device.type == "cuda" and (known := get_available_flops(device, dtype)):
+        return float(known)
+    matrix = torch.ones(_MATRIX, _MATRIX, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(_TRIALS):
+        start = time.perf_counter()
+        (matrix @ matrix).sum().item()
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * _MATRIX**3 / best
+
+
+def _type(trainer: lightning.Trainer) -> torch.dtype:
+    precision = str(trainer.precision)
+    return torch.bfloat16 if "bf16" in precision else torch.float16 if precision.startswith("16") else torch.float32

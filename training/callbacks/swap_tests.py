@@ -1,0 +1,97 @@
+"""The swap tests of `training.swaps` while a model learns: an ignored condition shows long before the loss tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import numpy as np
+from torch import Tensor
+
+from manifests.errors import UserError
+from training.cases import CaseSettings, make_cases
+from training.data.batch import Sample
+from training.data.clips import Clips
+from training.datamodule import PortraitData
+from training.module import PortraitModule
+from training.sampler import SamplerSettings
+from training.sheets import case_sheet, case_videos, condition_videos, video_grid
+from training.swap_report import UNSWAPPED
+from training.swaps import Trial, make_trials, measure_swaps, predictions
+from training.video_file import save_video
+
+
+class SwapTests(lightning.Callback):
+    """Every so many steps: logs ``swaps/psnr/foreground``, ``swaps/drop/expression/mouth``, ``swaps/lowered/...`` over
+    a few clips of a split, and writes a sheet and a video of some, with all conditions beside the truth, into
+    ``pictures/`` of the run's folder."""
+
+    def __init__(
+        self,
+        every_n_steps: int = 1000,
+        clips: int = 12,
+        shown: int = 4,
+        split: str = "validation",
+        batch_size: int = 4,
+        sampler: SamplerSettings | None = None,
+    ) -> None:
+        """``clips`` are measured, ``shown`` of them drawn. Raises UserError for numbers below 1."""
+        for name, value in (("every_n_steps", every_n_steps), ("clips", clips), ("batch_size", batch_size)):
+            if value < 1:
+                raise UserError(f"swap_tests.{name}: {value} given; give at least 1")
+        self._every, self._clips, self._shown = every_n_steps, clips, shown
+        self._split, self._batch_size, self._sampler = split, batch_size, sampler
+        self._trials: list[Trial] = []
+        self._fps = 1.0
+        self._measured_at = -1
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Raises UserError where the split has too few clips."""
+        data = cast(PortraitData, getattr(trainer, "datamodule"))  # noqa: B009
+        clips = Clips(data.corpus, split=self._split, frames=data.frames)
+        settings = CaseSettings(clips=self._clips, frames=data.frames, step=data.step, seed=data.seed)
+        self._trials = make_trials(make_cases(clips, settings), data.seed)
+        self._fps = clips.fps / data.step
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        due = step % self._every == 0 or step == trainer.max_steps
+        if not due or step == self._measured_at:  # accumulated batches share a step
+            return
+        self._measured_at = step
+        module = cast(PortraitModule, pl_module)
+
+        def predict(sample: Sample, driver: Sample) -> Tensor:
+            return module.predict(sample, driver, self._sampler)
+
+        report = measure_swaps(predict, self._trials, self._batch_size, module.device)
+        scalars = {f"swaps/{name}": value for name, value in report.scalars().items()}
+        module.log_dict(scalars, batch_size=len(batch.key), rank_zero_only=True)
+        self._draw(trainer, module, predict, step)
+
+    def _draw(self, trainer: lightning.Trainer, module: PortraitModule, predict: Any, step: int) -> None:
+        """Every rank predicts, for a sharded model needs them all; the first writes."""
+        shown = self._trials[: self._shown]
+        if not shown:
+            return
+        sheet, rows = [], []
+        for trials, _, videos in predictions(predict, shown, self._batch_size, module.device):
+            for k, trial in enumerate(trials):
+                predicted = {name: video[k] for name, video in videos.items()}
+                sheet.append(case_videos(trial, predicted))
+                rows.append(condition_videos(trial.truth, trial.truth, predicted[UNSWAPPED]))
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir) / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = case_sheet(sheet)
+        picture.save(folder / f"step-{step:08d}.png")
+        save_video(folder / f"step-{step:08d}.mp4", video_grid(rows), self._fps)
+        for logger in trainer.loggers:
+            if add_image := getattr(getattr(logger, "experiment", None), "add_image", None):  # TensorBoard
+                add_image("swaps/sheet", np.asarray(picture), step, dataformats="HWC")
+            elif log_image := getattr(logger, "log_image", None):  # W&B
+                log_image("swaps/sheet", [picture], step=step)

@@ -1,0 +1,94 @@
+"""The corpus for Lightning: endless batches to train on, a few fixed ones to validate on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning
+from torch.utils.data import DataLoader
+
+from manifests.errors import UserError
+from training.data.batch import Sample, collate
+from training.data.choice import ReferenceWeights, check_choices, choose
+from training.data.clips import Clips
+from training.data.faults import FaultLimit, Faults
+from training.data.loader import PortraitLoader
+from training.data.samples import read_sample
+
+
+class PortraitData(lightning.LightningDataModule):
+    """Batches of a corpus. Where the training stands is the module's ``samples_seen``, and nothing is kept here."""
+
+    def __init__(
+        self,
+        corpus: str,
+        frames: int = 5,
+        batch_size: int = 8,
+        step: int = 1,
+        workers: int = 2,
+        subset: str | None = None,
+        references: ReferenceWeights = ReferenceWeights(),
+        faults: FaultLimit = FaultLimit(),
+        validation_clips: int = 16,
+        seed: int = 0,
+    ) -> None:
+        """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``factorportrait select`` wrote.
+        ``frames`` must suit the codec, ``step`` takes every so many-th of the clip's; ``batch_size`` is each rank's.
+        Raises UserError if the corpus cannot be read or its clips have too few frames or views."""
+        super().__init__()
+        self.corpus, self.frames, self.batch_size, self.step = corpus, frames, batch_size, step
+        self.workers, self.subset, self.references, self.faults = workers, subset, references, faults
+        self.validation_clips, self.seed = validation_clips, seed
+        self.clips = Clips(corpus, split="train", subset=subset)
+        check_choices(self.clips, frames, step, references)
+
+    def train_dataloader(self) -> Endless:
+        loader = PortraitLoader(
+            self.clips,
+            batch_size=self.batch_size,
+            frames=self.frames,
+            step=self.step,
+            references=self.references,
+            seed=self.seed,
+            workers=self.workers,
+            faults=self.faults,
+        )
+        module = self.trainer.lightning_module if self.trainer else None
+        loader.start_at(getattr(module, "samples_seen", 0))
+        return Endless(loader)
+
+    def val_dataloader(self) -> Any:
+        """The same windows of the first clips of split validation at each time. Raises UserError if it has none."""
+        batches: Any = validation_batches(self) if self.validation_clips else []
+        return DataLoader(batches, batch_size=None) if batches else []
+
+
+class Endless:
+    """A loader without a last batch: a fit counts steps, so that passes over the corpus need not be whole."""
+
+    def __init__(self, loader: PortraitLoader) -> None:
+        self._loader = loader
+
+    @property
+    def faults(self) -> Faults:
+        return self._loader.faults
+
+    def __iter__(self) -> Iterator[Sample]:
+        while True:
+            yield from self._loader
+
+
+def validation_batches(data: PortraitData) -> list[Sample]:
+    """Batches of this rank's share of the first clips of split validation."""
+    rank, ranks = (data.trainer.global_rank, data.trainer.world_size) if data.trainer else (0, 1)
+    try:
+        clips = Clips(data.corpus, split="validation")
+    except UserError as error:
+        raise UserError(f"{error}; or set data.validation_clips to 0, which validates nothing") from None
+    whole = min(data.validation_clips, len(clips)) // ranks * ranks  # as many on every rank: they wait for one another
+    samples = [
+        read_sample(clips, choose(clips, i, data.frames, data.step, data.references, data.seed, "validation"))
+        for i in range(rank, whole, ranks)
+    ]
+    return [collate(samples[at : at + data.batch_size]) for at in range(0, len(samples), data.batch_size)]

@@ -1,0 +1,124 @@
+"""`factorportrait train fit`: Lightning's command line over the module and the data."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from manifests.errors import UserError
+from training.callbacks.progress import Progress
+from training.callbacks.speed import Speed
+from training.datamodule import PortraitData
+from training.module import PortraitModule
+from training.portrait import export_portrait
+
+
+def fit(arguments: Sequence[str] | None = None) -> Path:
+    """Train as ``--config FILE`` and what overrides it say; the folder of the trained model.
+
+    Raises UserError for a wrong configuration, before anything is trained.
+    """
+    with warnings.catch_warnings():
+        _quiet()
+        command = parse(arguments)
+        trainer, resume = command.trainer, command.config["resume"]
+        if trainer.max_steps < 1:
+            raise UserError("trainer.max_steps: not set; a fit has no last epoch, so give the number of steps")
+        if resume is not None and not Path(resume).exists():
+            raise UserError(f"--resume {resume}: no such checkpoint; name one that this run's folder holds")
+        try:
+            trainer.fit(command.model, command.datamodule, ckpt_path=resume, weights_only=True)
+        except KeyboardInterrupt:
+            raise
+        except SystemExit as stop:  # Lightning's word for Ctrl-C
+            raise KeyboardInterrupt("stopped; go on with --resume and the last checkpoint") from stop
+    if trainer.interrupted:
+        raise KeyboardInterrupt("stopped; go on with --resume and the last checkpoint")
+    return finish(trainer, Path(command.config["out"]))
+
+
+def finish(trainer: Trainer, out: Path) -> Path:
+    """Write the last checkpoint and, on the first rank, the model that it makes."""
+    last = out / "checkpoints" / "final.ckpt"
+    trainer.save_checkpoint(last)
+    if trainer.is_global_zero and last.is_file():
+        export_portrait(last, out / "model")
+    return out / "model" if last.is_file() else last
+
+
+def parse(arguments: Sequence[str] | None = None) -> LightningCLI:
+    """The command line, with trainer, module and data built. Raises UserError for what is wrong in it."""
+    try:
+        return _Command(
+            PortraitModule,
+            PortraitData,
+            args=list(arguments) if arguments is not None else None,
+            run=False,
+            seed_everything_default=False,
+            save_config_callback=SaveConfigCallback,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+            parser_kwargs={"prog": "factorportrait train fit", "exit_on_error": False, "default_env": False},
+        )
+    except argparse.ArgumentError as error:
+        raise UserError(f"train fit: {' '.join(str(error).split())}; see factorportrait train fit --help") from None
+
+
+class _Command(LightningCLI):
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--out", type=str, default="out/train", help="folder of checkpoints, logs and videos")
+        parser.add_argument("--resume", type=str, default=None, help="checkpoint to go on from")
+        parser.link_arguments("model.seed", "data.seed")
+        parser.set_defaults(
+            {
+                "trainer.check_val_every_n_epoch": None,
+                "trainer.log_every_n_steps": 20,
+                "trainer.gradient_clip_val": 1.0,
+            }
+        )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        out = Path(self.config["out"])
+        settings = self.config["trainer"]
+        if settings.get("logger") in (None, True):
+            kwargs["logger"] = TensorBoardLogger(out, name="log", version="")
+        kwargs["default_root_dir"] = str(out)
+        given = list(settings.get("callbacks") or [])
+        mine: list[Any] = [Speed()] if settings.get("max_steps", 0) else []
+        if settings.get("enable_progress_bar") is not False:
+            mine.append(Progress())
+        if settings.get("enable_checkpointing") is not False and not any("ModelCheckpoint" in str(c) for c in given):
+            mine.append(checkpoints(out))
+        kwargs["callbacks"] = [*mine, *(kwargs.get("callbacks") or [])]
+        return super().instantiate_trainer(**kwargs)
+
+
+def checkpoints(out: Path, every_n_steps: int = 500) -> ModelCheckpoint:
+    """The last checkpoint and some before it."""
+    return ModelCheckpoint(
+        dirpath=out / "checkpoints",
+        filename="step-{step:08d}",
+        auto_insert_metric_name=False,
+        every_n_train_steps=every_n_steps,
+        save_top_k=-1,
+        save_last="link",
+    )
+
+
+def _quiet() -> None:
+    """Lightning's advice that does not apply: there are no epochs, and few workers are meant."""
+    for text in (
+        ".*does not have many workers.*",
+        ".*max_epochs.*",
+        ".*`IterableDataset`.*",
+        ".*isinstance.treespec.*",
+    ):
+        warnings.filterwarnings("ignore", text)

@@ -1,0 +1,170 @@
+"""A trained model as one thing: what it is told by, what denoises, how it samples; and as one folder.
+
+FOLDER/portrait.json      how it predicts and samples, and the digests of codec and encoder
+FOLDER/transformer/       the averaged weights, in diffusers' format
+FOLDER/codec/             as it was given to the training
+FOLDER/expression/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from manifests.errors import UserError
+from training.codec.load import load_codec
+from training.conditioning import expression_channels, input_channels
+from training.data.batch import Sample
+from training.dit import ConditionedTransformer, load_transformer
+from training.encode import Encode
+from training.expression.load import load_encoder
+from training.flow import FlowSettings
+from training.sampler import SamplerSettings, sample_latents
+from training.streams import torch_generator
+
+RECORD: Final = "portrait.json"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What it takes to make a video of a person."""
+
+    encode: Encode
+    transformer: nn.Module
+    flow: FlowSettings
+    sampler: SamplerSettings
+
+    @torch.no_grad()
+    def predict(
+        self, sample: Sample, driver: Sample | None = None, sampler: SamplerSettings | None = None, seed: int = 0
+    ) -> Tensor:
+        """Video [B, 3, T, H, W] in [-1, 1] of the sample's portrait, head pose and cameras, with the expressions of
+        ``driver`` (the sample's own unless given). Each sample's noise follows from its key and ``seed``, so that it is
+        the same in any batch and under any conditions."""
+        encoded = self.encode(sample, driver)
+        shape = encoded.latents.shape[1:]
+        noise = torch.stack([torch.randn(shape, generator=torch_generator(seed, "noise", key)) for key in encoded.key])
+        settings = sampler or self.sampler
+        latents = sample_latents(self.transformer, encoded.conditions, self.flow, settings, noise.to(encoded.latents))
+        return self.encode.codec.decode(latents)
+
+    def to(self, device: torch.device | str) -> Portrait:
+        self.encode.to(device)
+        self.transformer.to(device)
+        return self
+
+
+def load_portrait(folder: str | Path) -> Portrait:
+    """The model of a folder, on the CPU. Raises UserError where it is none, or parts of it are another model's."""
+    folder = Path(folder)
+    record = _read_record(folder)
+    encode = Encode(load_codec(folder / "codec"), load_encoder(folder / "expression"))
+    for name, digest in (("codec", encode.codec.digest), ("expression", encode.expression.digest)):
+        if record.get(name) != digest:
+            raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
+    transformer = load_transformer(
+        folder / "transformer",
+        in_channels=input_channels(encode.codec),
+        expression_channels=expression_channels(encode.codec, encode.expression.code_size),
+    )
+    try:
+        flow, sampler = FlowSettings(**record["flow"]), SamplerSettings(**record["sampler"])
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{folder}/{RECORD}: is damaged ({error}); take another copy of the model") from None
+    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler)
+
+
+def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
+    """Write the averaged model of a training's checkpoint as a folder; one that was there is replaced.
+
+    Raises UserError for what is no checkpoint, where the codec or encoder it names is gone, or the place is taken.
+    """
+    stored, out = read_checkpoint(checkpoint), Path(out)
+    if out.exists() and not (out / RECORD).is_file():
+        raise UserError(f"{out}: is there already and no model; name another place, or move it away")
+    about = stored["factorportrait"]
+    model = ConditionedTransformer.from_config(dict(about["architecture"]))
+    prefix = "average."
+    weights = {name[len(prefix) :]: value for name, value in stored["state_dict"].items() if name.startswith(prefix)}
+    model.load_state_dict(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        model.save_pretrained(beside / "transformer")
+        encode = Encode(load_codec(about["codec folder"]), load_encoder(about["expression folder"]))
+        digests = {"codec": encode.codec.digest, "expression": encode.expression.digest}
+        if digests != {"codec": about["codec"], "expression": about["expression encoder"]}:
+            raise UserError(
+                f"{about['codec folder']}, {about['expression folder']}: changed since the training; restore"
+            )
+        for name in ("codec", "expression"):
+            _copy_model(Path(about[f"{name} folder"]), beside / name)
+        record = {"version": VERSION, "flow": about["flow"], "sampler": about["sampler"], **digests}
+        (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+        _settle(beside)
+        if out.exists():
+            shutil.rmtree(out)
+        beside.chmod(0o755)
+        beside.rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return out
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A training's checkpoint, on the CPU. Raises UserError for what is none."""
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint; name one that a run's folder holds") from None
+    except Exception as error:  # whatever a file that is no archive of tensors leads to
+        raise UserError(f"{path}: cannot be read as a checkpoint ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(stored, dict) or not isinstance(stored.get("factorportrait"), Mapping):
+        raise UserError(f"{path}: is no checkpoint of this project; name one that a run's folder holds")
+    return stored
+
+
+def settings_record(flow: FlowSettings, sampler: SamplerSettings) -> dict[str, Any]:
+    return {"flow": dataclasses.asdict(flow), "sampler": dataclasses.asdict(sampler)}
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / RECORD).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{folder}: no model, it holds no {RECORD}; give one that `train fit` or `train export` made"
+        ) from None
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or record.get("version") != VERSION:
+        raise UserError(f"{folder}/{RECORD}: is damaged or of another version; export the checkpoint again")
+    return record
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    """Its config and tensors alone; of a pipeline's folder the autoencoder's."""
+    if not (source / "config.json").exists() and (source / "vae").is_dir():
+        source = source / "vae"
+    target.mkdir()
+    for file in source.iterdir():
+        if file.is_file() and (file.name == "config.json" or file.suffix == ".safetensors"):
+            shutil.copyfile(file, target / file.name)
+
+
+def _settle(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
