@@ -1,0 +1,78 @@
+"""Training learns what faces show beyond their mean, and equal runs give equal bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import UserError
+from tests.conftest import Generated
+from training.expression.cnn import CnnSizes
+from training.expression.fit import encode_faces, fit_expression, train
+from training.expression.lessons import Classroom
+from training.expression.load import load_encoder
+from training.expression.settings import ExpressionSettings
+from training.expression.targets import MeanFace
+
+from .conftest import SIZE, draw_faces
+
+SMALL = CnnSizes(code_size=8, picture_size=SIZE, width=8)
+QUICK = ExpressionSettings(sizes=SMALL, steps=2, moments=4)
+DRAWN = ExpressionSettings(sizes=SMALL, steps=120, moments=8, learning_rate=4e-3, augmentation=0.3, mirror=False)
+
+
+def test_it_tells_the_expressions_of_people_it_has_not_seen(face: MeanFace) -> None:
+    learnt, others = draw_faces(face, 30, 4, 2, seed=1), draw_faces(face, 20, 4, 2, seed=2)
+    network, steps, _, unexplained = train(Classroom(learnt, DRAWN), others, DRAWN)
+    assert steps == 120
+    assert unexplained is not None
+    assert unexplained < 0.5
+    codes = encode_faces(network, learnt)
+    assert torch.allclose(codes.mean(dim=0), torch.zeros(8), atol=1e-3)
+    assert torch.allclose(codes.std(dim=0), torch.ones(8), atol=1e-3)
+    # Two views of a moment are far closer than two moments.
+    views = encode_faces(network, others).view(-1, 2, 8)
+    assert float(views.var(dim=1).mean()) < 0.3 * float(views.mean(dim=1).var(dim=0).mean())
+
+
+def test_equal_runs_give_equal_bytes_and_another_seed_other_ones(corpus: Generated, tmp_path: Path) -> None:
+    one = fit_expression(str(corpus.out), tmp_path / "one", QUICK)
+    two = fit_expression(str(corpus.out), tmp_path / "two", QUICK)
+    other = fit_expression(str(corpus.out), tmp_path / "other", dataclasses.replace(QUICK, seed=1))
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert one.digest == two.digest == load_encoder(tmp_path / "one").digest
+    assert one.digest != other.digest
+
+
+def test_progress_tells_of_reading_and_of_steps(corpus: Generated, tmp_path: Path) -> None:
+    told: list[tuple[float, float, str]] = []
+    fit_expression(str(corpus.out), tmp_path / "out", QUICK, progress=lambda *words: told.append(words))
+    assert any("reading faces" in words for _, _, words in told)
+    assert told[-1][:2] == (2, 2)
+    assert "step 2 of 2, unexplained" in told[-1][2]
+
+
+def test_a_corpus_without_training_people_is_refused(corpus: Generated, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="have more faces than 1; allow more"):
+        fit_expression(str(corpus.out), tmp_path / "out", dataclasses.replace(QUICK, most_faces=1))
+    with pytest.raises(UserError):
+        fit_expression(str(tmp_path), tmp_path / "out", QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"steps": 0}, "expression.steps: 0 given"),
+        ({"minutes": 0.0}, "expression.minutes: 0.0 given"),
+        ({"moments": 1, "views": 1}, "expression.moments: 1 given with 1 view"),
+        ({"coefficients": 1.5}, "expression.coefficients: 1.5 given"),
+        ({"invariance": -1.0}, "expression.invariance: -1.0 given"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changed: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(QUICK, **changed)  # type: ignore[arg-type]

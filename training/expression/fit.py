@@ -1,0 +1,178 @@
+"""Training an expression encoder on a corpus, where the truth is known."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from manifests.errors import UserError
+from training.expression.cnn import CnnEncoder, save_cnn
+from training.expression.faces import Faces, read_faces
+from training.expression.lessons import Batch, Classroom, Pupil
+from training.expression.network import FaceNetwork
+from training.expression.settings import ExpressionSettings
+from training.progress import Show, silent
+from training.streams import stream, torch_generator
+
+_LEAST_CLIPS: Final = 2
+_CHECKS: Final = 10
+"""How often it is judged by the validation people."""
+
+_WARM_UP: Final = 0.05
+_LAST_RATE: Final = 0.02
+_AVERAGE: Final = 0.99
+_CHUNK: Final = 256
+_LEAST_DEVIATION: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class ExpressionFit:
+    """What `fit_expression` made."""
+
+    folder: Path
+    digest: str
+    steps: int
+    """Those that were taken."""
+    chosen: int
+    """The step whose network was kept."""
+    unexplained: float | None
+    """Share of the visible variance of expressions that it leaves unexplained on the validation people; None without
+    any, when the last network is kept."""
+
+    def __str__(self) -> str:
+        told = "no validation people" if self.unexplained is None else f"{1 - self.unexplained:.1%} of what moves told"
+        return f"{self.folder}: step {self.chosen} of {self.steps}, {told}"
+
+
+def fit_expression(
+    corpus: str, out: str | Path, settings: ExpressionSettings | None = None, *, progress: Show = silent
+) -> ExpressionFit:
+    """Train on split ``train``, keep the network that tells most of split ``validation``, write the folder ``out``.
+
+    Equal corpora, settings and numbers of threads give equal bytes, unless ``minutes`` ends it. Raises UserError for
+    a corpus that lacks clips, views or named expressions, and for a place that is taken.
+    """
+    settings = settings or ExpressionSettings()
+    size = settings.sizes.picture_size
+
+    def reading(done: int, total: int) -> None:
+        progress(done, total, f"reading faces, {done} of {total} clips")
+
+    faces = read_faces(corpus, "train", size, most=settings.most_faces, seed=settings.seed, progress=reading)
+    clips = len(set(faces.clip.tolist()))
+    if clips < _LEAST_CLIPS:
+        raise UserError(
+            f"{corpus}: {clips} clip in split 'train'; an encoder needs hundreds, and {_LEAST_CLIPS} to begin"
+        )
+    judges = _validation(corpus, settings)
+    classroom = Classroom(faces, settings)
+    network, steps, chosen, unexplained = train(classroom, judges, settings, progress)
+    names = tuple(target.name for target in faces.face.targets)
+    encoder = CnnEncoder(settings.sizes, network.cpu().eval(), names)
+    save_cnn(encoder, out)
+    return ExpressionFit(Path(out), encoder.digest, steps, chosen, unexplained)
+
+
+def train(
+    classroom: Classroom, judges: Faces | None, settings: ExpressionSettings, progress: Show = silent
+) -> tuple[FaceNetwork, int, int, float | None]:
+    """The network, codes standardised; steps taken, the step that was kept, and what it leaves unexplained."""
+    generator = torch_generator(settings.seed, "expression", "batches")
+    pupil = _new_pupil(classroom, settings).to(settings.device)
+    average = copy.deepcopy(pupil)
+    decayed = [p for p in pupil.parameters() if p.ndim > 1]
+    others = [p for p in pupil.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
+    best: tuple[float, int, FaceNetwork] | None = None
+    told = math.nan
+    began, step, share, check = time.monotonic(), 0, 0.0, 1
+    while share < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * _rate(share)
+        loss = pupil(_to(classroom.batch(generator), settings.device), settings)
+        optimiser.zero_grad(set_to_none=True)
+        loss.total.backward()
+        nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        _follow(average, pupil, min(_AVERAGE, step / (step + 9)))
+        minutes = (time.monotonic() - began) / 60
+        share = max(step / settings.steps, minutes / settings.minutes if settings.minutes else 0.0)
+        if judges is not None and (share >= check / _CHECKS or share >= 1):
+            check = int(share * _CHECKS) + 1
+            network = _standardised(average.network, classroom.faces, settings.device)
+            told = _unexplained(average, network, classroom, judges, settings.device)
+            if best is None or told < best[0]:
+                best = told, step, network
+        words = f"step {step} of {settings.steps}, unexplained {loss.unexplained:.2f}"
+        progress(share * settings.steps, settings.steps, words + (f" ({told:.2f} of others)" if best else ""))
+    if best is None:
+        return _standardised(average.network, classroom.faces, settings.device), step, step, None
+    return best[2], step, best[1], best[0]
+
+
+def encode_faces(network: nn.Module, faces: Faces, device: torch.device | str = "cpu") -> Tensor:
+    """Codes [N, code_size] of all faces, on the CPU."""
+    with torch.no_grad():
+        chunks = [network(faces.pictures(slice(i, i + _CHUNK)).to(device)).cpu() for i in range(0, len(faces), _CHUNK)]
+    return torch.cat(chunks)
+
+
+def _validation(corpus: str, settings: ExpressionSettings) -> Faces | None:
+    try:
+        return read_faces(corpus, "validation", settings.sizes.picture_size, most=settings.most_faces)
+    except UserError:  # a corpus without such people: training goes on to its end
+        return None
+
+
+def _new_pupil(classroom: Classroom, settings: ExpressionSettings) -> Pupil:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(settings.seed, "expression", "weights"))
+        places = classroom.faces.landmarks[0].size + classroom.faces.pose.shape[1]
+        return Pupil(settings.sizes.network(), len(classroom.faces.face.targets), places)
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    return Batch(batch.faces.to(device), batch.targets.to(device), batch.places.to(device))
+
+
+def _rate(share: float) -> float:
+    """Of the learning rate: up in the first twentieth, then down along a cosine."""
+    falling = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
+    return min(1.0, 0.01 + share / _WARM_UP) * falling
+
+
+@torch.no_grad()
+def _follow(average: Pupil, pupil: Pupil, decay: float) -> None:
+    for kept, now in zip(average.parameters(), pupil.parameters(), strict=True):
+        kept.lerp_(now, 1 - decay)
+
+
+def _standardised(network: FaceNetwork, faces: Faces, device: str) -> FaceNetwork:
+    """A copy whose codes have mean 0 and unit variance on the faces: both go into its last layer."""
+    network = copy.deepcopy(network).eval()
+    codes = encode_faces(network, faces, device).double()
+    deviation = codes.std(dim=0)
+    scale = torch.where(deviation > _LEAST_DEVIATION, 1 / deviation, 1.0)
+    with torch.no_grad():
+        bias = (network.code.bias.cpu().double() - codes.mean(dim=0)) * scale
+        network.code.weight.mul_(scale[:, None].to(network.code.weight))
+        network.code.bias.copy_(bias)
+    return network
+
+
+def _unexplained(pupil: Pupil, network: FaceNetwork, classroom: Classroom, judges: Faces, device: str) -> float:
+    """Share of the scaled targets' variance on the judges' faces."""
+    targets = classroom.scaled(torch.from_numpy(judges.targets))[torch.from_numpy(judges.moment)]
+    with torch.no_grad():
+        told = pupil.targets(encode_faces(network, judges, device).to(device)).cpu()
+    variance = targets.var(dim=0, unbiased=False).sum()
+    return float((told - targets).square().mean(dim=0).sum() / variance.clamp_min(1e-12))
