@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from manifests.errors import UserError
-from training.data.batch import Sample, collate
+from training.data.batch import TENSORS, Sample
 from training.data.choice import ReferenceWeights, check_choices, choose
 from training.data.clips import Clips
 from training.data.faults import Fault, FaultLimit, Faults
@@ -80,7 +82,7 @@ class PortraitLoader:
             _Reading(clips, order, frames, step, references, seed, min(faults.in_a_row, len(clips))),
             batch_sampler=self._walk,
             num_workers=workers,
-            collate_fn=_collate,
+            collate_fn=_pack,
             persistent_workers=workers > 0,
             prefetch_factor=ahead if workers else None,
             pin_memory=pin_memory,
@@ -99,12 +101,12 @@ class PortraitLoader:
     def __iter__(self) -> Iterator[Sample]:
         """Raises UserError when more samples cannot be read than `FaultLimit` allows."""
         try:
-            for sample, read in self._loader:
+            for packed, read in self._loader:
                 for whole, found in read:
                     self.faults.add(found, whole)
                 # Before the batch is given away: whoever saves while working on it has it behind them.
                 self._walk.seen += self._walk.step
-                yield sample
+                yield packed.unpack()
         except UserError:
             self._loader._iterator = None  # workers stop now, and not when the error is forgotten
             raise
@@ -184,6 +186,32 @@ class _Reading(Dataset[_Read]):
         return None, tuple(found)
 
 
-def _collate(read: list[_Read]) -> Any:
+@dataclass(frozen=True)
+class _Packed:
+    """A batch as one tensor: each that crosses from a worker costs a connection and a file of its own."""
+
+    key: tuple[str, ...]
+    values: Tensor
+    shapes: tuple[tuple[int, ...], ...]
+    """Of the batch's tensors, in the order of `TENSORS`."""
+
+    def unpack(self) -> Sample:
+        parts = self.values.split([math.prod(shape) for shape in self.shapes])
+        tensors = (part.view(shape) for part, shape in zip(parts, self.shapes, strict=True))
+        return Sample(self.key, *tensors)
+
+    def pin_memory(self) -> _Packed:
+        return replace(self, values=self.values.pin_memory())
+
+
+def _pack(read: list[_Read]) -> tuple[_Packed | None, list[tuple[bool, tuple[Fault, ...]]]]:
+    """Nothing instead of a batch where a sample is missing; and for each sample what was to be counted."""
+    counted = [(sample is not None, found) for sample, found in read]
     samples = [sample for sample, _ in read if sample is not None]
-    return collate(samples) if len(samples) == len(read) else None, [(s is not None, found) for s, found in read]
+    if len(samples) < len(read):
+        return None, counted
+    return _Packed(
+        key=tuple(key for sample in samples for key in sample.key),
+        values=torch.cat([getattr(sample, name).flatten() for name in TENSORS for sample in samples]),
+        shapes=tuple((len(samples), *getattr(samples[0], name).shape) for name in TENSORS),
+    ), counted
