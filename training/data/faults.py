@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +55,7 @@ class Faults:
         self._recent: deque[bool] = deque(maxlen=limit.over)
         """Of the last clips tried, whether each failed."""
 
-    def add(self, found: Iterable[Fault], whole: bool) -> None:
+    def add(self, found: Sequence[Fault], whole: bool) -> None:
         """Count one sample: the clips that failed before one could be read, and whether one could.
 
         Raises UserError once more than ``rate * over`` of the last ``over`` clips tried have failed, which it says as
@@ -72,7 +72,7 @@ class Faults:
                     f"of {self.limit.over}: {self._named()}"
                 )
         if not whole:
-            raise UserError(f"no clip can be read, the last {self.limit.in_a_row} in a row: {self._named()}")
+            raise UserError(f"no clip can be read, the last {len(found)} in a row: {self._named()}")
         self.samples += 1
         self._recent.append(False)
 
