@@ -47,7 +47,8 @@ class CnnSizes:
 
 
 class CnnEncoder(ExpressionEncoder):
-    """A `FaceNetwork` whose codes have mean 0 and unit variance on the faces it was trained on."""
+    """A `FaceNetwork` whose codes have mean 0 and at most unit variance on the faces it was trained on, and whose first
+    numbers tell most."""
 
     def __init__(self, sizes: CnnSizes, network: FaceNetwork, target_names: tuple[str, ...]) -> None:
         super().__init__()

@@ -30,6 +30,8 @@ _LAST_RATE: Final = 0.02
 _AVERAGE: Final = 0.99
 _CHUNK: Final = 256
 _LEAST_DEVIATION: Final = 1e-6
+_FAINT: Final = 1e-3
+"""Of what moves in faces, the share that is told from noise."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def fit_expression(
 def train(
     classroom: Classroom, judges: Faces | None, settings: ExpressionSettings, progress: Show = silent
 ) -> tuple[FaceNetwork, int, int, float | None]:
-    """The network, codes standardised; steps taken, the step that was kept, and what it leaves unexplained."""
+    """The network, its code composed; steps taken, the step that was kept, and what it leaves unexplained."""
     generator = torch_generator(settings.seed, "expression", "batches")
     pupil = _new_pupil(classroom, settings).to(settings.device)
     average = copy.deepcopy(pupil)
@@ -108,14 +110,14 @@ def train(
         share = max(step / settings.steps, minutes / settings.minutes if settings.minutes else 0.0)
         if judges is not None and (share >= check / _CHECKS or share >= 1):
             check = int(share * _CHECKS) + 1
-            network = _standardised(average.network, classroom.faces, settings.device)
-            told = _unexplained(average, network, classroom, judges, settings.device)
+            network, tell = _composed(average, classroom.faces, settings.device)
+            told = _unexplained(network, tell, average.targets.bias, classroom, judges, settings.device)
             if best is None or told < best[0]:
                 best = told, step, network
         words = f"step {step} of {settings.steps}, unexplained {loss.unexplained:.2f}"
         progress(share * settings.steps, settings.steps, words + (f" ({told:.2f} of others)" if best else ""))
     if best is None:
-        return _standardised(average.network, classroom.faces, settings.device), step, step, None
+        return _composed(average, classroom.faces, settings.device)[0], step, step, None
     return best[2], step, best[1], best[0]
 
 
@@ -156,23 +158,38 @@ def _follow(average: Pupil, pupil: Pupil, decay: float) -> None:
         kept.lerp_(now, 1 - decay)
 
 
-def _standardised(network: FaceNetwork, faces: Faces, device: str) -> FaceNetwork:
-    """A copy whose codes have mean 0 and unit variance on the faces: both go into its last layer."""
-    network = copy.deepcopy(network).eval()
+def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Tensor]:
+    """A copy of the network whose code is made of what it tells, and the matrix [targets, code] that tells it.
+
+    The numbers of the code are the principal components of the scaled targets as told on the faces, the most visible
+    first, with mean 0 and variance m / (m + `_FAINT`) where m is the share of visible variance that one tells: about
+    1, and less for those that hardly show. What the code holds beside what it tells thus goes. All of that is linear,
+    and goes into the last layer.
+    """
+    network = copy.deepcopy(pupil.network).eval()
     codes = encode_faces(network, faces, device).double()
-    deviation = codes.std(dim=0)
-    scale = torch.where(deviation > _LEAST_DEVIATION, 1 / deviation, 1.0)
+    mean, deviation = codes.mean(dim=0), codes.std(dim=0).clamp_min(_LEAST_DEVIATION)
+    normal = (codes - mean) / deviation
+    values, vectors = torch.linalg.eigh(normal.T @ normal / len(normal))
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    told = pupil.targets.weight.detach().cpu().double()
+    directions, strength, _ = torch.linalg.svd(told @ root, full_matrices=False)  # [targets, code], [code]
+    signs = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()
+    directions = directions * torch.where(signs == 0, 1.0, signs)
+    scale = (strength.square() + _FAINT).sqrt()
+    mix = (directions / scale).T @ told / deviation  # [code, code], of raw codes
+    weight, bias = network.code.weight.detach().cpu().double(), network.code.bias.detach().cpu().double()
     with torch.no_grad():
-        bias = (network.code.bias.cpu().double() - codes.mean(dim=0)) * scale
-        network.code.weight.mul_(scale[:, None].to(network.code.weight))
-        network.code.bias.copy_(bias)
-    return network
+        network.code.weight.copy_(mix @ weight)
+        network.code.bias.copy_(mix @ (bias - mean))
+    return network, (directions * scale).float()
 
 
-def _unexplained(pupil: Pupil, network: FaceNetwork, classroom: Classroom, judges: Faces, device: str) -> float:
+def _unexplained(
+    network: FaceNetwork, tell: Tensor, bias: Tensor, classroom: Classroom, judges: Faces, device: str
+) -> float:
     """Share of the scaled targets' variance on the judges' faces."""
     targets = classroom.scaled(torch.from_numpy(judges.targets))[torch.from_numpy(judges.moment)]
-    with torch.no_grad():
-        told = pupil.targets(encode_faces(network, judges, device).to(device)).cpu()
+    told = encode_faces(network, judges, device) @ tell.T + bias.detach().cpu()
     variance = targets.var(dim=0, unbiased=False).sum()
     return float((told - targets).square().mean(dim=0).sum() / variance.clamp_min(1e-12))

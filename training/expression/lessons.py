@@ -18,6 +18,7 @@ _LEAST_SPREAD: Final = 0.02
 """Landmarks' standard deviations in a crop are at least this, so that none counts for much because it hardly moves."""
 
 _POSE_DEG: Final = 30.0
+_MEMORY: Final = 0.95
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ class Pupil(nn.Module):
 
     Codes are normalised over a batch to mean 0 and unit variance, so that the invariance term cannot be met by
     shrinking them. The second lesson, landmarks and pose in the picture, is told from the features before the code:
-    every face teaches it, so it finds the eyes and lips that few expressions alone do not show to a network.
+    every face teaches it, so it finds the eyes and lips that few expressions alone do not show to a network. Last,
+    codes must not go with the head's pose: the squared correlations of the two count, estimated over many batches.
     """
+
+    pose_in_codes: Tensor
 
     def __init__(self, network: FaceNetwork, targets: int, places: int) -> None:
         super().__init__()
@@ -100,6 +104,7 @@ class Pupil(nn.Module):
         self.normal = nn.BatchNorm1d(code_size, affine=False)
         self.targets = nn.Linear(code_size, targets)
         self.places = nn.Linear(features, places)
+        self.register_buffer("pose_in_codes", torch.zeros(code_size, 5))
         for layer in (self.targets, self.places):
             nn.init.normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)
@@ -114,4 +119,19 @@ class Pupil(nn.Module):
         total = unexplained + settings.places * places
         if settings.views > 1:
             total = total + settings.invariance * views.var(dim=0).mean()
+        total = total + settings.independence * self.dependence(codes, batch.places[:, -2:])
         return Loss(total, unexplained.detach())
+
+    def dependence(self, codes: Tensor, pose: Tensor) -> Tensor:
+        """Mean over a code's numbers of their squared correlations with yaw, pitch and their products, summed.
+
+        A batch alone would mostly show chance: the gradient is that of the square, at a running mean of the
+        correlation.
+        """
+        yaw, pitch = pose.unbind(dim=1)
+        turned = torch.stack([yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch], dim=1)
+        turned = (turned - turned.mean(dim=0)) / turned.std(dim=0).clamp_min(1e-3)
+        correlation = codes.T @ turned / len(codes)
+        with torch.no_grad():
+            self.pose_in_codes.lerp_(correlation, 1 - _MEMORY)
+        return 2 * (self.pose_in_codes * correlation).sum() / len(correlation)

@@ -26,6 +26,8 @@ class ExpressionSettings:
     """Share of the coefficients among the targets; the rest are the landmarks' displacements."""
     invariance: float = 0.1
     """Weight of the squared difference of the codes of a moment's views, whose numbers have unit variance."""
+    independence: float = 0.3
+    """Weight of the squared correlations of codes with the head's pose."""
     places: float = 1.0
     """Weight of the lesson beside: where in the crop each landmark is, and how the head is turned."""
     augmentation: float = 1.0
@@ -47,7 +49,7 @@ class ExpressionSettings:
             raise UserError(f"expression.minutes: {self.minutes} given; must be above 0, or left out")
         if self.learning_rate <= 0:
             raise UserError(f"expression.learning_rate: {self.learning_rate} given; must be above 0")
-        for name in ("weight_decay", "invariance", "places", "augmentation"):
+        for name in ("weight_decay", "invariance", "independence", "places", "augmentation"):
             if getattr(self, name) < 0:
                 raise UserError(f"expression.{name}: {getattr(self, name)} given; must be 0 or more")
         if not 0 <= self.coefficients <= 1:
