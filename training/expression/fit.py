@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import UserError
+from training.codec.place import check_place
 from training.expression.cnn import CnnEncoder, save_cnn
 from training.expression.faces import Faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
@@ -62,6 +63,9 @@ def fit_expression(
     a corpus that lacks clips, views or named expressions, and for a place that is taken.
     """
     settings = settings or ExpressionSettings()
+    check_place(Path(out))
+    if settings.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"expression.device: {settings.device} is not here; choose cpu")
     size = settings.sizes.picture_size
 
     def reading(done: int, total: int) -> None:

@@ -58,7 +58,6 @@ def probe(train_codes: Array, train: Faces, codes: Array, faces: Faces) -> Score
     scale = 1 / np.where(deviation > _LEAST_DEVIATION, deviation, np.inf)
     seen, unseen = ((array - mean) * scale for array in (train_codes, codes))
     read = _read(seen, train.targets[train.moment], train.identity, unseen)
-    # A mirrored angle is no other angle: one reader for both of an angle's numbers.
     pose = _r2(_read(seen, train.pose, train.identity, unseen), faces.pose)
     camera = _r2(_read(seen, train.camera, train.identity, unseen), faces.camera)
     accuracy, chance = _identity(unseen, faces)
@@ -111,14 +110,16 @@ def _read(codes: Array, truth: Array, identity: Array, unseen: Array) -> Array:
     if 0 < judges.sum() < len(judges):
         scale = np.maximum(truth.var(axis=0).sum(), _LEAST_DEVIATION**2)
         errors = [
-            np.square(_ridge(codes[~judges], truth[~judges], ridge)(codes[judges]) - truth[judges]).sum() / scale
+            np.square(_Ridge(codes[~judges], truth[~judges], ridge)(codes[judges]) - truth[judges]).sum() / scale
             for ridge in _RIDGES
         ]
         chosen = _RIDGES[int(np.argmin(errors))]
-    return _ridge(codes, truth, chosen)(unseen)
+    return _Ridge(codes, truth, chosen)(unseen)
 
 
-class _ridge:  # noqa: N801 - reads like the function it stands for
+class _Ridge:
+    """A linear reader of codes [N, D], fitted when it is made."""
+
     def __init__(self, codes: Array, truth: Array, ridge: float) -> None:
         self.centre, self.mean = codes.mean(axis=0), truth.mean(axis=0)
         x = (codes - self.centre).astype(np.float64)
@@ -145,7 +146,7 @@ def _identity(codes: Array, faces: Faces) -> tuple[float, float]:
     if not fitted.any():
         return float("nan"), float("nan")
     people, label = np.unique(faces.identity[fitted], return_inverse=True)
-    read = _ridge(codes[fitted], np.eye(len(people))[label], 1e-2)(codes[held_out])
+    read = _Ridge(codes[fitted], np.eye(len(people))[label], 1e-2)(codes[held_out])
     right = people[read.argmax(axis=1)] == faces.identity[held_out]
     return float(right.mean()), 1 / len(people)
 

@@ -87,6 +87,12 @@ def test_a_corpus_without_training_people_is_refused(corpus: Generated, tmp_path
         fit_expression(str(tmp_path), tmp_path / "out", QUICK)
 
 
+def test_a_place_that_is_taken_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is there already and no model folder"):
+        fit_expression(str(tmp_path / "no corpus"), tmp_path, QUICK)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
