@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import training.commands
 from manifests.commands import Above, add_commands
 from manifests.errors import UserError
 
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 2 something given is wrong, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
+        if words[:2] == ["train", "fit"]:
+            return _fit(words[2:])
         overrides = _take_overrides(words) if words[:1] in (["generate"], ["preview"]) else {}
         arguments = _parser().parse_args(words)
         arguments.overrides = overrides
@@ -66,7 +69,9 @@ class _Version(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="factorportrait", description="Synthetic multi-view head video: generate, audit, look at.")
+    parser = _Parser(
+        prog="factorportrait", description="Synthetic multi-view head video: generate, audit, look at, train on."
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="version, and a digest of what shapes clips")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -120,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     take.set_defaults(run=_heads_import)
 
     add_commands(commands, Above(probe=_geometry, mesh=_mesh, rerender=_rerender))
+    training.commands.add_commands(commands)
     return parser
 
 
@@ -188,6 +194,13 @@ def _preview(arguments: argparse.Namespace) -> None:
     else:
         size = 256 if arguments.size is None else arguments.size
         print(preview_people(corpus, arguments.grid, out, size=size, overrides=overrides))
+
+
+def _fit(words: list[str]) -> int:
+    from training.fit import fit
+
+    print(fit(words))
+    return EXIT_OK
 
 
 def _heads_list(arguments: argparse.Namespace) -> None:

@@ -178,7 +178,7 @@ def _decode_video(
                 if index >= start:
                     if picture_bytes * (index - start + 1) > max_bytes:
                         raise _too_large(name, picture_bytes * (index - start + 1), max_bytes)
-                    yield frame.to_ndarray(format=label.pixel_formats[0])
+                    yield frame.to_ndarray(format=label.pixel_formats[0], threads=1)
                 index += 1
 
 

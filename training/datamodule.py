@@ -15,6 +15,8 @@ from training.data.clips import Clips
 from training.data.faults import FaultLimit, Faults
 from training.data.loader import PortraitLoader
 from training.data.samples import read_sample
+from training.latents.encoded import CachedLatents
+from training.latents.read import LatentClips
 
 
 class PortraitData(lightning.LightningDataModule):
@@ -30,22 +32,26 @@ class PortraitData(lightning.LightningDataModule):
         subset: str | None = None,
         references: ReferenceWeights = ReferenceWeights(),
         faults: FaultLimit = FaultLimit(),
+        latents: str | None = None,
         validation_clips: int = 16,
         seed: int = 0,
     ) -> None:
         """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``factorportrait select`` wrote.
         ``frames`` must suit the codec, ``step`` takes every so many-th of the clip's; ``batch_size`` is each rank's.
+        ``latents`` is what `cache-latents` made of the corpus, trained on instead of pictures, in its own windows.
         Raises UserError if the corpus cannot be read or its clips have too few frames or views."""
         super().__init__()
         self.corpus, self.frames, self.batch_size, self.step = corpus, frames, batch_size, step
         self.workers, self.subset, self.references, self.faults = workers, subset, references, faults
-        self.validation_clips, self.seed = validation_clips, seed
+        self.latents, self.validation_clips, self.seed = latents, validation_clips, seed
         self.clips = Clips(corpus, split="train", subset=subset)
         check_choices(self.clips, frames, step, references)
 
     def train_dataloader(self) -> Endless:
+        module = self.trainer.lightning_module if self.trainer else None
         loader = PortraitLoader(
             self.clips,
+            source=self._cached(module) if self.latents else None,
             batch_size=self.batch_size,
             frames=self.frames,
             step=self.step,
@@ -54,9 +60,20 @@ class PortraitData(lightning.LightningDataModule):
             workers=self.workers,
             faults=self.faults,
         )
-        module = self.trainer.lightning_module if self.trainer else None
         loader.start_at(getattr(module, "samples_seen", 0))
         return Endless(loader)
+
+    def _cached(self, module: Any) -> CachedLatents:
+        """Raises UserError for a cache of another codec, encoder or length of window."""
+        assert self.latents is not None
+        latents, encode = LatentClips(self.latents), module.encode
+        latents.check(encode.codec, encode.expression)
+        if (latents.record.frames, latents.record.step) != (self.frames, self.step):
+            raise UserError(
+                f"{self.latents}: holds windows of {latents.record.frames} frames, {latents.record.step} apart, "
+                f"{self.frames}, {self.step} apart are asked for; set data.frames and data.step so, or cache again"
+            )
+        return CachedLatents(self.clips, latents, encode.codec, self.references, encode.weights, self.seed)
 
     def val_dataloader(self) -> Any:
         """The same windows of the first clips of split validation at each time. Raises UserError if it has none."""

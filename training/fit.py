@@ -86,19 +86,18 @@ class _Command(LightningCLI):
         )
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        out = Path(self.config["out"])
-        settings = self.config["trainer"]
-        if settings.get("logger") in (None, True):
+        """Lightning's, with a log and checkpoints in the run's folder, and callbacks of ours where none were given."""
+        out, settings = Path(self.config["out"]), self.config_init["trainer"]
+        callbacks = list(settings["callbacks"] or [])
+        if not any(isinstance(callback, Speed) for callback in callbacks):
+            callbacks.append(Speed())
+        if settings["enable_progress_bar"] is not False:
+            callbacks.append(Progress())
+        if settings["enable_checkpointing"] is not False and not any(isinstance(c, ModelCheckpoint) for c in callbacks):
+            callbacks.append(checkpoints(out))
+        if settings["logger"] in (None, True):
             kwargs["logger"] = TensorBoardLogger(out, name="log", version="")
-        kwargs["default_root_dir"] = str(out)
-        given = list(settings.get("callbacks") or [])
-        mine: list[Any] = [Speed()] if settings.get("max_steps", 0) else []
-        if settings.get("enable_progress_bar") is not False:
-            mine.append(Progress())
-        if settings.get("enable_checkpointing") is not False and not any("ModelCheckpoint" in str(c) for c in given):
-            mine.append(checkpoints(out))
-        kwargs["callbacks"] = [*mine, *(kwargs.get("callbacks") or [])]
-        return super().instantiate_trainer(**kwargs)
+        return super().instantiate_trainer(callbacks=callbacks, default_root_dir=str(out), **kwargs)
 
 
 def checkpoints(out: Path, every_n_steps: int = 500) -> ModelCheckpoint:

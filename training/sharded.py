@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 from torch.distributed.fsdp import fully_shard
 
 from training.dit import ConditionedTransformer
 
 
 class Sharded(ModelParallelStrategy):
-    """PyTorch's FSDP2 over all devices of all nodes, ``trainer.strategy: training.sharded.Sharded``.
+    """PyTorch's FSDP2 over all devices of all nodes: ``trainer.strategy: sharded``.
 
     Lightning's own ``fsdp`` is the first FSDP, which refuses CPUs; this one can be tried anywhere. Source: Zhao et al.,
     "PyTorch FSDP", 2023. ``one_file`` gathers a checkpoint on the first rank, so that any number of ranks, or none,
@@ -29,6 +29,9 @@ class Sharded(ModelParallelStrategy):
         """By default Lightning shards over nodes alone."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+
+StrategyRegistry.register("sharded", Sharded, description="FSDP2 over all devices of all nodes")
 
 
 def shard(transformer: ConditionedTransformer, mesh: Any) -> None:

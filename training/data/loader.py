@@ -13,18 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from manifests.errors import UserError
-from training.data.batch import TENSORS, Sample
-from training.data.choice import ReferenceWeights, check_choices, choose
+from training.data.choice import ReferenceWeights
 from training.data.clips import Clips
 from training.data.faults import Fault, FaultLimit, Faults
 from training.data.order import SHARDS_TOGETHER, Order, batches
-from training.data.samples import read_sample
+from training.data.source import Item, Pictures, Source
 
 _EVENLY: Final = ReferenceWeights()
 _ONE_PERCENT: Final = FaultLimit()
 _STATE: Final = "samples_seen"
 
-_Read = tuple[Sample | None, tuple[Fault, ...]]
+_Read = tuple[Item | None, tuple[Fault, ...]]
 """What came of one position: a sample, after clips that could not be read; None if too many could not."""
 
 
@@ -44,9 +43,10 @@ class PortraitLoader:
         clips: Clips,
         *,
         batch_size: int,
-        frames: int,
+        frames: int = 1,
         step: int = 1,
         references: ReferenceWeights = _EVENLY,
+        source: Source | None = None,
         seed: int = 0,
         workers: int = 0,
         rank: int | None = None,
@@ -56,7 +56,8 @@ class PortraitLoader:
         pin_memory: bool = False,
         ahead: int = 2,
     ) -> None:
-        """``batch_size`` is a rank's; ``workers`` are processes (0: read in this one), each of which reads ``ahead``
+        """``source`` says what is read of a clip; without one `Pictures` of ``frames``, ``step`` and ``references``.
+        ``batch_size`` is a rank's; ``workers`` are processes (0: read in this one), each of which reads ``ahead``
         batches; ``rank`` of ``ranks`` are those of torch.distributed unless given.
 
         Raises UserError if the clips do not make one batch on every rank, or one gives no window or reference.
@@ -74,12 +75,13 @@ class PortraitLoader:
                 f"batch_size: {batch_size} on {self.ranks} ranks needs as many clips, there are {len(clips)}; "
                 "give a smaller one, or generate more clips"
             )
-        check_choices(clips, frames, step, references)
+        source = source or Pictures(clips, frames, step, references, seed)
         self._walk = _Walk(batch_size, self.rank, self.ranks, len(clips) // (batch_size * self.ranks))
         self.faults = Faults(faults)
+        self._source = source
         order = Order(clips.shard_starts, seed, shards_together)
         self._loader: DataLoader[_Read] = DataLoader(
-            _Reading(clips, order, frames, step, references, seed, min(faults.in_a_row, len(clips))),
+            _Reading(clips, source, order, min(faults.in_a_row, len(clips))),
             batch_sampler=self._walk,
             num_workers=workers,
             collate_fn=_pack,
@@ -98,15 +100,17 @@ class PortraitLoader:
         """Samples that were handed out, on all ranks together and over all epochs."""
         return self._walk.seen
 
-    def __iter__(self) -> Iterator[Sample]:
-        """Raises UserError when more samples cannot be read than `FaultLimit` allows."""
+    def __iter__(self) -> Iterator[Any]:
+        """Batches as the source makes them, `Sample`s unless told otherwise.
+
+        Raises UserError when more samples cannot be read than `FaultLimit` allows."""
         try:
             for packed, read in self._loader:
                 for whole, found in read:
                     self.faults.add(found, whole)
                 # Before the batch is given away: whoever saves while working on it has it behind them.
                 self._walk.seen += self._walk.step
-                yield packed.unpack()
+                yield self._source.batch(packed.key, packed.unpack())
         except UserError:
             self._loader._iterator = None  # workers stop now, and not when the error is forgotten
             raise
@@ -164,11 +168,8 @@ class _Reading(Dataset[_Read]):
     """From a position to its sample; what a worker holds."""
 
     clips: Clips
+    source: Source
     order: Order
-    frames: int
-    step: int
-    references: ReferenceWeights
-    seed: int
     attempts: int
     """How many clips are tried for one position."""
 
@@ -176,11 +177,9 @@ class _Reading(Dataset[_Read]):
         found: list[Fault] = []
         for attempt in range(self.attempts):
             epoch, clip = self.order.place(position + attempt)
-            # A replacement stands elsewhere on its own account: drawn anew, it is not the same sample twice.
-            words = (epoch, attempt) if attempt else (epoch,)
-            choice = choose(self.clips, clip, self.frames, self.step, self.references, self.seed, *words)
             try:
-                return read_sample(self.clips, choice), tuple(found)
+                # A replacement stands elsewhere on its own account: drawn anew, it is not the same sample twice.
+                return self.source.read(clip, (epoch, attempt) if attempt else (epoch,)), tuple(found)
             except Exception as error:  # whatever object stores and decoders raise for what they cannot read
                 found.append(Fault(self.clips.key(clip), " ".join(f"{type(error).__name__}: {error}".split())))
         return None, tuple(found)
@@ -193,12 +192,10 @@ class _Packed:
     key: tuple[str, ...]
     values: Tensor
     shapes: tuple[tuple[int, ...], ...]
-    """Of the batch's tensors, in the order of `TENSORS`."""
 
-    def unpack(self) -> Sample:
+    def unpack(self) -> tuple[Tensor, ...]:
         parts = self.values.split([math.prod(shape) for shape in self.shapes])
-        tensors = (part.view(shape) for part, shape in zip(parts, self.shapes, strict=True))
-        return Sample(self.key, *tensors)
+        return tuple(part.view(shape) for part, shape in zip(parts, self.shapes, strict=True))
 
     def pin_memory(self) -> _Packed:
         return replace(self, values=self.values.pin_memory())
@@ -206,12 +203,14 @@ class _Packed:
 
 def _pack(read: list[_Read]) -> tuple[_Packed | None, list[tuple[bool, tuple[Fault, ...]]]]:
     """Nothing instead of a batch where a sample is missing; and for each sample what was to be counted."""
-    counted = [(sample is not None, found) for sample, found in read]
-    samples = [sample for sample, _ in read if sample is not None]
-    if len(samples) < len(read):
+    counted = [(item is not None, found) for item, found in read]
+    items = [item for item, _ in read if item is not None]
+    if len(items) < len(read):
         return None, counted
     return _Packed(
-        key=tuple(key for sample in samples for key in sample.key),
-        values=torch.cat([getattr(sample, name).flatten() for name in TENSORS for sample in samples]),
-        shapes=tuple((len(samples), *getattr(samples[0], name).shape) for name in TENSORS),
+        key=tuple(item.key for item in items),
+        values=torch.cat(
+            [tensor.flatten() for same in zip(*(i.tensors for i in items), strict=True) for tensor in same]
+        ),
+        shapes=tuple((len(items), *tensor.shape) for tensor in items[0].tensors),
     ), counted

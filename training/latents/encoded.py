@@ -17,6 +17,7 @@ from training.codec.codec import Codec
 from training.conditioning import Conditions, camera_row, expression_row
 from training.data.choice import ReferenceWeights
 from training.data.clips import Clips, Window
+from training.data.source import Item
 from training.encode import Encoded
 from training.latents.read import LatentClips
 from training.regions import LossWeights
@@ -34,6 +35,29 @@ class LatentChoice:
     reference_view: int
     reference_window: int
     """Its first frame is the portrait."""
+
+
+@dataclass(frozen=True)
+class CachedLatents:
+    """What a `PortraitLoader` reads instead of pictures; batches are `Encoded`."""
+
+    clips: Clips
+    latents: LatentClips
+    codec: Codec
+    references: ReferenceWeights
+    weights: LossWeights
+    seed: int
+
+    def read(self, clip: int, words: tuple[int, ...]) -> Item:
+        choice = choose_latents(self.clips, self.latents, clip, self.references, self.seed, *words)
+        encoded = read_encoded(self.clips, self.latents, choice, self.codec, self.weights)
+        told = encoded.conditions
+        parts = (encoded.latents, told.reference, told.pose, told.camera, told.expression, encoded.weight)
+        return Item(encoded.key[0], tuple(part[0] for part in parts))
+
+    def batch(self, key: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Encoded:
+        latents, reference, pose, camera, expression, weight = tensors
+        return Encoded(key, latents, Conditions(reference, pose, camera, expression), weight)
 
 
 def choose_latents(

@@ -1,0 +1,92 @@
+"""Pictures and cached latents are one to the training; what does not fit is said before the first step."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from manifests.errors import UserError
+from tests.conftest import Generated
+from tests.training.conftest import Parts, write_encoder
+from training.data.choice import ReferenceWeights
+from training.datamodule import PortraitData
+from training.encode import Encoded
+from training.latents.cache import cache_latents
+from training.module import PortraitModule
+from training.regions import LossWeights
+
+VIEWS = ReferenceWeights(0, 1, 0)
+
+
+class Standing:
+    """What a data module asks of a trainer."""
+
+    global_rank, world_size = 0, 1
+
+    def __init__(self, module: PortraitModule) -> None:
+        self.lightning_module = module
+
+
+def data(corpus: Generated, module: PortraitModule | None = None, **options: Any) -> PortraitData:
+    made = PortraitData(str(corpus.out), **{"frames": 5, "batch_size": 2, "workers": 0, "references": VIEWS, **options})
+    if module:
+        made.trainer = Standing(module)  # type: ignore[assignment]
+    return made
+
+
+@pytest.fixture(scope="module")
+def latents(corpus: Generated, parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = str(tmp_path_factory.mktemp("cached") / "latents")
+    cache_latents(str(corpus.out), out, codec=parts.codec, expression=parts.expression, frames=5)
+    return out
+
+
+def test_batches_go_on_where_the_module_stands(corpus: Generated, parts: Parts) -> None:
+    module = parts.module()
+    whole = [batch.key for batch in islice(data(corpus, module).train_dataloader(), 5)]
+    module.samples_seen = 6
+    rest = [batch.key for batch in islice(data(corpus, module).train_dataloader(), 2)]
+    assert rest == whole[3:]
+    assert len(set(whole)) > 1
+
+
+def test_cached_latents_give_batches_that_train(corpus: Generated, parts: Parts, latents: str) -> None:
+    module = parts.module(weights=LossWeights(mouth=4))
+    module.configure_model()
+    loader = data(corpus, module, latents=latents).train_dataloader()
+    (batch,) = islice(loader, 1)
+    assert isinstance(batch, Encoded)
+    assert len(batch.key) == 2
+    assert batch.weight.max() > 1
+    losses = module.losses(batch, torch.Generator().manual_seed(0))
+    assert losses.shape == (2,)
+    assert losses.isfinite().all()
+
+
+def test_cached_latents_that_do_not_fit_are_refused(
+    corpus: Generated, parts: Parts, latents: str, tmp_path: Path
+) -> None:
+    other = Parts(parts.codec, str(write_encoder(tmp_path / "other", 7)))
+    with pytest.raises(UserError, match="was made with expression encoder"):
+        data(corpus, other.module(), latents=latents).train_dataloader()
+    with pytest.raises(UserError, match=r"holds windows of 5 frames, 1 apart, 3, 1 apart are asked for"):
+        data(corpus, parts.module(), latents=latents, frames=3).train_dataloader()
+    with pytest.raises(UserError, match="no latents"):
+        data(corpus, parts.module(), latents=str(tmp_path)).train_dataloader()
+
+
+def test_too_few_frames_or_views_are_said(corpus: Generated) -> None:
+    with pytest.raises(UserError, match=r"9 .*span 9"):
+        data(corpus, frames=9)
+    with pytest.raises(UserError, match="references"):
+        data(corpus, references=ReferenceWeights(1, 0, 0))
+
+
+def test_a_split_that_is_empty_validates_nothing_only_if_told_so(corpus: Generated, parts: Parts) -> None:
+    with pytest.raises(UserError, match="validation_clips to 0"):
+        data(corpus, parts.module()).val_dataloader()
+    assert data(corpus, parts.module(), validation_clips=0).val_dataloader() == []

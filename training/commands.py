@@ -1,0 +1,162 @@
+"""The commands of training. The front door adds them to its own; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import UserError
+
+
+def add_commands(commands: Any) -> None:
+    """Add `train` and `cache-latents` to the subparsers ``commands``."""
+    train = commands.add_parser("train", help="train the model, its codec or its expression encoder; report on it")
+    actions = train.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    actions.add_parser("fit", help="train the transformer: --config FILE, and what overrides it; --help for all")
+
+    codec = _action(actions, "codec", "fit a video codec to a corpus, for machines without a pre-trained one", _codec)
+    codec.add_argument("--kind", choices=("patches", "wan"), default="patches", help="components, or an autoencoder")
+    codec.add_argument("--frames", type=int, default=5, metavar="T", help="frames of a window (4k + 1 for wan)")
+    codec.add_argument("--channels", type=int, metavar="C", help="of the latents (default: 64, and 8 for wan)")
+    codec.add_argument("--steps", type=int, default=2000, metavar="N", help="of the autoencoder's training")
+    codec.add_argument("--device", default="cpu")
+    codec.add_argument("--seed", type=int, default=0)
+
+    expression = _action(actions, "expression", "train the expression encoder on a corpus", _expression)
+    expression.add_argument("--steps", type=int, metavar="N", help="optimiser steps (default 4000)")
+    expression.add_argument("--code-size", type=int, metavar="D", help="numbers of a code (default 32)")
+    expression.add_argument("--report", action="store_true", help="also say what codes tell, and what not")
+    expression.add_argument("--device", default="cpu")
+    expression.add_argument("--seed", type=int, default=0)
+
+    report = _action(actions, "report", "swap tests of a trained model on people never seen, with a sheet", _report)
+    report.add_argument("--model", required=True, metavar="DIR", help="the model folder of a fit")
+    report.add_argument("--split", default="test")
+    report.add_argument("--clips", type=int, default=48, metavar="N")
+    report.add_argument("--device", default="cpu")
+    report.add_argument("--seed", type=int, default=0)
+
+    export = actions.add_parser("export", help="a checkpoint's averaged model as a folder")
+    export.add_argument("checkpoint", metavar="CHECKPOINT")
+    export.add_argument("--out", required=True, metavar="DIR")
+    export.set_defaults(run=_export)
+
+    cache = commands.add_parser(
+        "cache-latents",
+        help="latents of a corpus as shards, so that training need not encode",
+        description="The same command goes on where it stopped, and does what is missing when the corpus has grown.",
+    )
+    cache.add_argument("corpus", metavar="CORPUS", help="folder or URL of a corpus")
+    cache.add_argument("--out", required=True, metavar="DIR_OR_URL")
+    cache.add_argument("--codec", required=True, metavar="DIR")
+    cache.add_argument("--expression", metavar="DIR", help="also hold the expression codes of every frame")
+    cache.add_argument("--split", metavar="NAME", help="one split alone (default: all)")
+    cache.add_argument("--frames", type=int, metavar="T", help="frames of a window (default: as many as clips have)")
+    cache.add_argument("--workers", type=int, metavar="N", help="local Ray workers (default: this process)")
+    cache.add_argument("--address", metavar="ADDR", help="an existing Ray cluster")
+    cache.add_argument("--device", default="cpu")
+    cache.set_defaults(run=_cache)
+
+
+def _action(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    action.add_argument("corpus", metavar="CORPUS", help="folder or URL of a corpus")
+    action.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    action.set_defaults(run=run)
+    return action
+
+
+def _codec(arguments: argparse.Namespace) -> None:
+    from training.codec.fit import fit_codec
+    from training.codec.settings import CodecSettings
+    from training.progress import display
+
+    settings = CodecSettings(
+        kind=arguments.kind,
+        frames=arguments.frames,
+        channels=arguments.channels,
+        steps=arguments.steps,
+        device=arguments.device,
+        seed=arguments.seed,
+    )
+    with display() as progress:
+        made = fit_codec(arguments.corpus, arguments.out, settings, progress)
+    print(made)
+
+
+def _expression(arguments: argparse.Namespace) -> None:
+    from training.expression.cnn import CnnSizes
+    from training.expression.fit import fit_expression
+    from training.expression.settings import ExpressionSettings
+    from training.progress import display
+
+    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
+    if arguments.steps is not None:
+        given["steps"] = arguments.steps
+    if arguments.code_size is not None:
+        given["sizes"] = CnnSizes(code_size=arguments.code_size)
+    with display() as progress:
+        print(fit_expression(arguments.corpus, arguments.out, ExpressionSettings(**given), progress=progress))
+        if arguments.report:
+            _expression_report(arguments, progress)
+
+
+def _expression_report(arguments: argparse.Namespace, progress: Any) -> None:
+    from training.expression.load import load_encoder
+    from training.expression.report import report_and_sheet
+
+    report, sheet = report_and_sheet(load_encoder(arguments.out), arguments.corpus, progress=progress)
+    beside = Path(arguments.out)
+    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
+    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
+    sheet.save(beside.with_name(f"{beside.name}-report.png"))
+    print(report.to_markdown())
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from training.progress import display
+    from training.report import report_swaps
+
+    with display() as progress:
+        report = report_swaps(
+            arguments.model,
+            arguments.corpus,
+            arguments.out,
+            split=arguments.split,
+            clips=arguments.clips,
+            seed=arguments.seed,
+            device=arguments.device,
+            progress=progress,
+        )
+    print(report.to_markdown())
+    print(f"sheet  {Path(arguments.out) / 'swaps.png'}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from training.portrait import export_portrait
+
+    print(export_portrait(arguments.checkpoint, arguments.out))
+
+
+def _cache(arguments: argparse.Namespace) -> None:
+    from training.latents.cache import cache_latents
+    from training.progress import display
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UserError(f"--workers: {arguments.workers} given; give at least 1")
+    with display() as progress:
+        made = cache_latents(
+            arguments.corpus,
+            arguments.out,
+            codec=arguments.codec,
+            expression=arguments.expression,
+            split=arguments.split,
+            frames=arguments.frames,
+            workers=arguments.workers,
+            address=arguments.address,
+            device=arguments.device,
+            progress=progress,
+        )
+    print(made)
