@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manifests.errors import UserError
@@ -18,6 +20,7 @@ from training.expression.cnn import CnnEncoder, save_cnn
 from training.expression.faces import Faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
 from training.expression.network import FaceNetwork
+from training.expression.probes import read_linearly
 from training.expression.settings import ExpressionSettings
 from training.progress import Show, silent
 from training.streams import stream, torch_generator
@@ -30,6 +33,8 @@ _WARM_UP: Final = 0.05
 _LAST_RATE: Final = 0.02
 _AVERAGE: Final = 0.99
 _CHUNK: Final = 256
+_MEASURED: Final = 4096
+"""Faces, at most, that codes are composed by."""
 _LEAST_DEVIATION: Final = 1e-6
 _FAINT: Final = 1e-3
 """Of what moves in faces, the share that is told from noise."""
@@ -114,8 +119,8 @@ def train(
         share = max(step / settings.steps, minutes / settings.minutes if settings.minutes else 0.0)
         if judges is not None and (share >= check / _CHECKS or share >= 1):
             check = int(share * _CHECKS) + 1
-            network, tell = _composed(average, classroom.faces, settings.device)
-            told = _unexplained(network, tell, average.targets.bias, classroom, judges, settings.device)
+            network, codes = _composed(average, classroom.faces, settings.device)
+            told = _unexplained(network, codes, classroom, judges, settings.device)
             if best is None or told < best[0]:
                 best = told, step, network
         words = f"step {step} of {settings.steps}, unexplained {loss.unexplained:.2f}"
@@ -125,10 +130,13 @@ def train(
     return best[2], step, best[1], best[0]
 
 
-def encode_faces(network: nn.Module, faces: Faces, device: torch.device | str = "cpu") -> Tensor:
-    """Codes [N, code_size] of all faces, on the CPU."""
+def encode_faces(
+    network: nn.Module, faces: Faces, device: torch.device | str = "cpu", rows: NDArray[np.int64] | None = None
+) -> Tensor:
+    """Codes [N, code_size] of all faces, or of some rows of them; on the CPU."""
+    rows = np.arange(len(faces)) if rows is None else rows
     with torch.no_grad():
-        chunks = [network(faces.pictures(slice(i, i + _CHUNK)).to(device)).cpu() for i in range(0, len(faces), _CHUNK)]
+        chunks = [network(faces.pictures(rows[i : i + _CHUNK]).to(device)).cpu() for i in range(0, len(rows), _CHUNK)]
     return torch.cat(chunks)
 
 
@@ -163,7 +171,7 @@ def _follow(average: Pupil, pupil: Pupil, decay: float) -> None:
 
 
 def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Tensor]:
-    """A copy of the network whose code is made of what it tells, and the matrix [targets, code] that tells it.
+    """A copy of the network whose code is made of what it tells, and its codes of the faces of `_spread`.
 
     The numbers of the code are the principal components of the scaled targets as told on the faces, the most visible
     first, with mean 0 and variance m / (m + `_FAINT`) where m is the share of visible variance that one tells: about
@@ -171,7 +179,7 @@ def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Ten
     and goes into the last layer.
     """
     network = copy.deepcopy(pupil.network).eval()
-    codes = encode_faces(network, faces, device).double()
+    codes = encode_faces(network, faces, device, _spread(faces)).double()
     mean, deviation = codes.mean(dim=0), codes.std(dim=0).clamp_min(_LEAST_DEVIATION)
     normal = (codes - mean) / deviation
     values, vectors = torch.linalg.eigh(normal.T @ normal / len(normal))
@@ -186,14 +194,21 @@ def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Ten
     with torch.no_grad():
         network.code.weight.copy_(mix @ weight)
         network.code.bias.copy_(mix @ (bias - mean))
-    return network, (directions * scale).float()
+    return network, (codes - mean) @ mix.T
 
 
-def _unexplained(
-    network: FaceNetwork, tell: Tensor, bias: Tensor, classroom: Classroom, judges: Faces, device: str
-) -> float:
-    """Share of the scaled targets' variance on the judges' faces."""
-    targets = classroom.scaled(torch.from_numpy(judges.targets))[torch.from_numpy(judges.moment)]
-    told = encode_faces(network, judges, device) @ tell.T + bias.detach().cpu()
-    variance = targets.var(dim=0, unbiased=False).sum()
-    return float((told - targets).square().mean(dim=0).sum() / variance.clamp_min(1e-12))
+def _unexplained(network: FaceNetwork, codes: Tensor, classroom: Classroom, judges: Faces, device: str) -> float:
+    """Share of the scaled targets' variance on the judges' faces that a linear reader of the codes leaves. It is fitted
+    to the training people's ``codes``, those of `_spread`: the pupil's own reader is too sure of itself."""
+    faces = classroom.faces
+    rows = _spread(faces)
+    taught, wanted = (classroom.scaled(torch.from_numpy(of.targets)).numpy() for of in (faces, judges))
+    unseen = encode_faces(network, judges, device).double().numpy()
+    told = read_linearly(codes.numpy(), taught[faces.moment[rows]], faces.identity[rows], unseen)
+    truth = wanted[judges.moment]
+    return float(((told - truth) ** 2).mean(axis=0).sum() / max(truth.var(axis=0).sum(), 1e-12))
+
+
+def _spread(faces: Faces) -> NDArray[np.int64]:
+    """Rows of faces from all over, at most `_MEASURED`."""
+    return np.unique(np.linspace(0, len(faces) - 1, _MEASURED).astype(np.int64))

@@ -18,6 +18,7 @@ _RIDGES: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Penalties that are tried, as shares of the variance of a code's number."""
 
 _LEAST_DEVIATION: Final = 1e-9
+_LEAST_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,23 +58,23 @@ def probe(train_codes: Array, train: Faces, codes: Array, faces: Faces) -> Score
     mean, deviation = train_codes.mean(axis=0), train_codes.std(axis=0)
     scale = 1 / np.where(deviation > _LEAST_DEVIATION, deviation, np.inf)
     seen, unseen = ((array - mean) * scale for array in (train_codes, codes))
-    read = _read(seen, train.targets[train.moment], train.identity, unseen)
-    pose = _r2(_read(seen, train.pose, train.identity, unseen), faces.pose)
-    camera = _r2(_read(seen, train.camera, train.identity, unseen), faces.camera)
+    read = read_linearly(seen, train.targets[train.moment], train.identity, unseen)
+    pose = _r2(read_linearly(seen, train.pose, train.identity, unseen), faces.pose)
+    camera = _r2(read_linearly(seen, train.camera, train.identity, unseen), faces.camera)
     accuracy, chance = _identity(unseen, faces)
     return Scores(
-        groups=_groups(faces.face.targets, read, faces.targets[faces.moment]),
+        groups=_groups(faces.face.targets, read, faces.targets[faces.moment], train.targets.var(axis=0)),
         identity_accuracy=accuracy,
         identity_chance=chance,
         head_yaw=float(pose[0]),
         head_pitch=float(pose[1]),
         camera_yaw=float(camera[0]),
         camera_pitch=float(camera[1]),
-        view_spread=_view_spread(unseen, faces),
+        view_spread=_view_spread(codes, faces),
     )
 
 
-def _groups(targets: tuple[Target, ...], read: Array, truth: Array) -> dict[str, GroupScore]:
+def _groups(targets: tuple[Target, ...], read: Array, truth: Array, usual: Array) -> dict[str, GroupScore]:
     error = np.square(read - truth).mean(axis=0)
     variance = truth.var(axis=0)
     scores = {}
@@ -82,7 +83,8 @@ def _groups(targets: tuple[Target, ...], read: Array, truth: Array) -> dict[str,
             family: np.array([t.family == family and group in ("all", t.group) for t in targets])
             for family in ("landmark", "coefficient")
         }
-        own = chosen["coefficient"] & (variance > _LEAST_DEVIATION**2)
+        # One that nearly rests in these people, but not in others, has no R^2 to speak of.
+        own = chosen["coefficient"] & (variance > np.maximum(_LEAST_SHARE * usual, _LEAST_DEVIATION**2))
         scores[group] = GroupScore(
             landmarks=_share(error, variance, chosen["landmark"]),
             visible=_share(error, variance, chosen["coefficient"]),
@@ -102,8 +104,11 @@ def _r2(read: Array, truth: Array) -> Array:
     return shares
 
 
-def _read(codes: Array, truth: Array, identity: Array, unseen: Array) -> Array:
-    """Ridge regression, its penalty chosen on a fifth of the people and then fitted to all."""
+def read_linearly(codes: Array, truth: Array, identity: Array, unseen: Array) -> Array:
+    """[M, K], read from unseen codes [M, D] by ridge regression that codes [N, D] and truth [N, K] fit.
+
+    Its penalty is chosen on a fifth of the people; then all of them fit it.
+    """
     people = np.unique(identity)
     judges = np.isin(identity, people[::5])
     chosen = _RIDGES[0]
