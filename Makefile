@@ -2,16 +2,18 @@
 # make test   environment + linters, import floors, types and tests
 # make lint   the checks without the tests
 # make bench  the benchmarks whose figures the README quotes
+# make train-demo  a corpus of 480 people, its codec and encoder, a tiny transformer, and what it does (an hour)
 
 PYTHON ?= python3.11
 OUT ?= out/demo
+TRAIN_OUT ?= out/train-demo
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test lint bench clean
+.PHONY: env demo test lint bench train-demo clean
 
 env: $(READY)
 
@@ -24,6 +26,17 @@ $(READY): pyproject.toml constraints.txt
 
 demo: env
 	$(BIN)/factorportrait generate demo --out $(OUT)
+
+train-demo: env
+	$(BIN)/factorportrait generate training/demo/corpus.yaml --out $(TRAIN_OUT)/faces
+	$(BIN)/factorportrait train codec $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/codec
+	$(BIN)/factorportrait train expression $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/expression --report
+	$(BIN)/factorportrait cache-latents $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/latents --split train \
+	    --codec $(TRAIN_OUT)/codec --expression $(TRAIN_OUT)/expression
+	$(BIN)/factorportrait train fit --config training/configs/tiny.yaml --out $(TRAIN_OUT)/run \
+	    --data.corpus $(TRAIN_OUT)/faces --data.latents $(TRAIN_OUT)/latents \
+	    --model.codec $(TRAIN_OUT)/codec --model.expression $(TRAIN_OUT)/expression
+	$(BIN)/factorportrait train report $(TRAIN_OUT)/faces --model $(TRAIN_OUT)/run/model --out $(TRAIN_OUT)/report
 
 lint: env
 	$(BIN)/ruff check .
@@ -38,6 +51,7 @@ bench: env
 	$(BIN)/python -m benchmarks.render
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.driver
+	$(BIN)/python -m benchmarks.train_step
 
 clean:
 	rm -rf $(VENV) out

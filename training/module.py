@@ -109,7 +109,7 @@ class PortraitModule(lightning.LightningModule):
 
     def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
         """Raises UserError that names the batch when its loss is not finite."""
-        losses = self.losses(self.encoded(batch), self._generator("step"))
+        losses = self.losses(self.encoded(batch), self.generator("step"))
         if not bool(losses.isfinite().all()):
             bad = [key for key, loss in zip(batch.key, losses.tolist(), strict=False) if not -1e30 < loss < 1e30]
             raise UserError(
@@ -123,7 +123,11 @@ class PortraitModule(lightning.LightningModule):
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
-        update_average(self.average, self.transformer, self.global_step + 1, self.average_decay)
+        self.follow(self.global_step + 1)
+
+    def follow(self, step: int) -> None:
+        """Move the average on after so many optimiser steps."""
+        update_average(self.average, self.transformer, step, self.average_decay)
 
     def validation_step(self, batch: Sample | Encoded, batch_idx: int) -> None:
         """The averaged model's loss, at the same times and noise in every validation."""
@@ -202,7 +206,7 @@ class PortraitModule(lightning.LightningModule):
     def encoded(self, batch: Sample | Encoded) -> Encoded:
         return self.encode(batch) if isinstance(batch, Sample) else batch
 
-    def _generator(self, purpose: str) -> torch.Generator:
+    def generator(self, purpose: str) -> torch.Generator:
         return torch_generator(self.seed, purpose, self.samples_seen, self.global_rank)
 
     def _dropped(self, told: Conditions, dropout: DropoutSettings, generator: torch.Generator) -> Conditions:

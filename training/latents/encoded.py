@@ -94,7 +94,7 @@ def choose_latents(
 def read_encoded(
     clips: Clips, latents: LatentClips, choice: LatentChoice, codec: Codec, weights: LossWeights
 ) -> Encoded:
-    """A batch of one. Of the corpus, cameras and landmarks are read, and alpha where ``weights`` ask for it.
+    """A batch of one. Of the corpus, cameras and landmarks are read, and alpha where ``weights`` count the foreground.
 
     ``codec`` is asked for its strides alone; see that it is the cache's by `LatentClips.check`. Raises UserError for
     clips that the cache lacks, a cache without expression codes, and what is damaged.
@@ -105,7 +105,7 @@ def read_encoded(
     )
     if shown.expression is None or reference.expression is None:
         raise UserError(f"{shown.key}: the cache holds no expression codes; cache the corpus with an encoder")
-    members = ("alpha",) if weights != LossWeights() else ()
+    members = ("alpha",) if weights.foreground != 1 else ()
     (window,) = clips.windows(choice.clip, [(choice.view, shown.frames)], members=members)
     video = shown.video[None].float()
     return Encoded(
@@ -117,13 +117,15 @@ def read_encoded(
             camera=camera_row(_batch(window.intrinsics), _batch(window.world_to_camera), clips.resolution, codec),
             expression=expression_row(shown.expression[None].float(), reference.expression[None, 0].float(), codec),
         ),
-        weight=_weight(window, weights, codec) if members else torch.ones_like(video[:, :1]),
+        weight=_weight(window, clips.resolution, weights, codec),
     )
 
 
-def _weight(window: Window, weights: LossWeights, codec: Codec) -> Tensor:
-    assert window.alpha is not None
-    alpha = _batch(window.alpha)[:, None] / 255
+def _weight(window: Window, size: tuple[int, int], weights: LossWeights, codec: Codec) -> Tensor:
+    """Alpha makes no difference where it was not read."""
+    alpha = torch.ones(1, 1, len(window.landmarks), *size)
+    if window.alpha is not None:
+        alpha = _batch(window.alpha)[:, None] / 255
     return weights.weight_map(alpha, _batch(window.landmarks), codec.spatial_stride, codec.temporal_stride)
 
 
