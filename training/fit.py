@@ -82,6 +82,7 @@ class _Command(LightningCLI):
                 "trainer.check_val_every_n_epoch": None,
                 "trainer.log_every_n_steps": 20,
                 "trainer.gradient_clip_val": 1.0,
+                "trainer.enable_model_summary": False,
             }
         )
 
@@ -113,11 +114,19 @@ def checkpoints(out: Path, every_n_steps: int = 500) -> ModelCheckpoint:
 
 
 def _quiet() -> None:
-    """Lightning's advice that does not apply: there are no epochs, and few workers are meant."""
-    for text in (
-        ".*does not have many workers.*",
-        ".*max_epochs.*",
-        ".*`IterableDataset`.*",
-        ".*isinstance.treespec.*",
-    ):
-        warnings.filterwarnings("ignore", text)
+    """Advice that does not apply: there are no epochs, the average is meant to stand still, and so on."""
+    for text in _KNOWN:
+        warnings.filterwarnings("ignore", f".*{text}")
+
+
+_KNOWN = (
+    "LightningCLI's args parameter",
+    "does not have many workers",
+    "max_epochs",
+    "IterableDataset",
+    "isinstance.treespec",
+    "overridden `transfer_batch_to_device`",
+    "module.s. in eval mode",
+    "Mismatch dtype between input and weight",
+    "no `val_dataloader`",
+)

@@ -9,8 +9,10 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from manifests.errors import UserError
+from training.codec.codec import latent_size, slots
 from training.codec.load import load_codec
 from training.conditioning import CONDITIONS, Conditions, expression_channels, input_channels
 from training.data.batch import Sample
@@ -23,7 +25,7 @@ from training.optimiser import OptimiserSettings, make_optimiser, schedule
 from training.portrait import Portrait, settings_record
 from training.regions import LossWeights
 from training.sampler import SamplerSettings, denoise
-from training.sharded import shard
+from training.sharded import Sharded, shard
 from training.streams import stream, torch_generator
 
 
@@ -73,6 +75,7 @@ class PortraitModule(lightning.LightningModule):
         self.flow, self.dropout, self.optimiser_settings, self.sampler = flow, dropout, optimiser, sampler
         self.average_decay, self.seed = average_decay, seed
         self.samples_seen = 0
+        self._keys: tuple[str, ...] = ()
         self._settings, self._base = transformer, base
         self._folders = str(Path(codec).absolute()), str(Path(expression).absolute())
         self._checkpoint_activations, self._compile = checkpoint_activations, compile
@@ -105,21 +108,36 @@ class PortraitModule(lightning.LightningModule):
             self.transformer.compile()
 
     def setup(self, stage: str) -> None:
-        self.encode.to(self.device)
+        self.encode.to(self.trainer.strategy.root_device)  # `self.device` is still the CPU here
+
+    def check(self, frames: int, size: tuple[int, int]) -> None:
+        """Raises UserError for videos of so many frames of (height, width) that codec or transformer cannot take."""
+        slots(self.encode.codec, frames)
+        rows, columns = latent_size(self.encode.codec, *size)
+        patch = self.transformer.config.patch_size[1] if hasattr(self, "transformer") else self._settings.patch
+        if rows % patch or columns % patch:
+            raise UserError(
+                f"transformer.patch: {patch} does not divide the {rows} x {columns} latents of {size[0]} x {size[1]} "
+                "pixels; choose another patch or resolution"
+            )
 
     def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
         """Raises UserError that names the batch when its loss is not finite."""
         losses = self.losses(self.encoded(batch), self.generator("step"))
+        self._keys = batch.key
         if not bool(losses.isfinite().all()):
-            bad = [key for key, loss in zip(batch.key, losses.tolist(), strict=False) if not -1e30 < loss < 1e30]
-            raise UserError(
-                f"the loss is not finite at sample {self.samples_seen}: {', '.join(bad[:8])}; look at these clips, "
-                "lower optimiser.learning_rate, or train in 32 bits; the last checkpoint is from before"
-            )
+            raise self._not_finite("loss", [key for key, x in zip(batch.key, losses, strict=True) if not x.isfinite()])
         loss = losses.mean()
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
         self.samples_seen += len(losses) * self.trainer.world_size  # here, for checkpoints come before the batch's end
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Raises UserError that names the batch when the gradient is not finite: no weight has been touched then."""
+        norm = gradient_norm(self.transformer)
+        if not bool(norm.isfinite()):
+            raise self._not_finite("gradient", list(self._keys))
+        self.log("train/gradient_norm", norm, batch_size=len(self._keys))
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
@@ -164,6 +182,9 @@ class PortraitModule(lightning.LightningModule):
         return model.predict(sample.to(self.device), there, sampler, seed)
 
     def configure_optimizers(self) -> Any:
+        """Raises UserError for Muon over sharded weights, whose matrices no rank has whole."""
+        if self.optimiser_settings.name == "muon" and isinstance(self.trainer.strategy, Sharded):
+            raise UserError("optimiser.name: muon needs whole matrices, sharded ranks hold parts; choose adamw")
         optimiser = make_optimiser(self.transformer, self.optimiser_settings)
         factor = schedule(self.optimiser_settings, self.trainer.max_steps)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
@@ -194,7 +215,11 @@ class PortraitModule(lightning.LightningModule):
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint only makes sense with."""
-        config = {name: value for name, value in self.transformer.config.items() if not name.startswith("_")}
+        config = {
+            name: value
+            for name, value in self.transformer.config.items()
+            if not name.startswith("_") and name not in _NOT_OURS
+        }
         return {
             "architecture": {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()},
             "codec": self.encode.codec.digest,
@@ -202,6 +227,12 @@ class PortraitModule(lightning.LightningModule):
             "prediction": self.flow.prediction,
             "seed": self.seed,
         }
+
+    def _not_finite(self, what: str, keys: list[str]) -> UserError:
+        return UserError(
+            f"the {what} is not finite at sample {self.samples_seen}: {', '.join(keys[:8])}; look at these clips, lower "
+            "optimiser.learning_rate, or train in 32 bits; go on from the last checkpoint, which is from before"
+        )
 
     def encoded(self, batch: Sample | Encoded) -> Encoded:
         return self.encode(batch) if isinstance(batch, Sample) else batch
@@ -219,6 +250,16 @@ class PortraitModule(lightning.LightningModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch.to(device)
+
+
+def gradient_norm(model: torch.nn.Module) -> Tensor:
+    """Of all weights together, over all ranks where they are sharded."""
+    norm = torch.nn.utils.get_total_norm([w.grad for w in model.parameters() if w.grad is not None])
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+_NOT_OURS = ("image_dim", "added_kv_proj_dim", "pos_embed_seq_len")
+"""What diffusers' class has and ours does not take."""
 
 
 def _short(value: Any) -> str:
