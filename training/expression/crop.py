@@ -42,12 +42,13 @@ def crop_faces(video: Tensor, landmarks: Tensor, size: int) -> Tensor:
 
     A mean face under scaled orthography is fitted to the landmarks that expression hardly moves (see `boxes`),
     so size and upright of the crop hold still while mouth, lids and brows move, and while the head turns: its
-    edge always shows `EDGE_M`. Beyond the picture's border its outermost pixels go on. Differentiable.
+    edge always shows `EDGE_M`. Beyond the picture's border its outermost pixels go on. A face's crop is the same in
+    any batch. Differentiable.
     """
     batch, channels, frames, height, width = video.shape
     centre, axes = boxes(landmarks)
-    longest = float(axes.detach().norm(dim=-1).max())
-    samples = min(max(math.ceil(longest / size), 1), _MOST_SAMPLES)  # a small crop of a large picture would alias
+    # A small crop of a large picture would alias. Not by the faces' own sizes: one must not change another's crop.
+    samples = min(max(round(min(height, width) / size), 1), _MOST_SAMPLES)
     fine = size * samples
     steps = (torch.arange(fine, device=video.device, dtype=axes.dtype) + 0.5) / fine - 0.5
     centre, axes = centre.flatten(0, 1), axes.flatten(0, 1)  # [BT, 2], [BT, 2, 2]

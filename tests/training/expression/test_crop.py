@@ -72,6 +72,16 @@ def test_large_pictures_are_averaged() -> None:
     assert float(crop.abs().max()) < 0.2
 
 
+def test_a_crop_is_the_same_in_any_batch() -> None:
+    """Neither a face of another size beside it nor one that was not found makes a difference."""
+    video = torch.rand(3, 3, 1, 128, 160, generator=torch.Generator().manual_seed(1))
+    landmarks = torch.cat([seen(scale=150.0), seen(scale=700.0), torch.full((1, 1, 70, 2), torch.nan)])
+    together = crop_faces(video, landmarks, 16)
+    for i in range(2):
+        alone = crop_faces(video[i : i + 1], landmarks[i : i + 1], 16)
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-6)
+
+
 def test_gradients_reach_the_video_and_the_landmarks() -> None:
     generator = torch.Generator().manual_seed(0)
     video = torch.rand(1, 3, 1, 64, 64, generator=generator, requires_grad=True)
