@@ -13,6 +13,7 @@ from training.conditioning import Conditions, camera_row, expression_row
 from training.data.batch import Sample
 from training.expression.crop import crop_faces
 from training.expression.encoder import ExpressionEncoder
+from training.precision import full_precision
 from training.regions import LossWeights
 
 
@@ -51,8 +52,17 @@ class Encode:
 
     @torch.no_grad()
     def __call__(self, sample: Sample, driver: Sample | None = None) -> Encoded:
-        """``driver`` is whose expressions are shown; the sample's own unless it is given."""
-        driver = sample if driver is None else driver
+        """``driver`` is whose expressions are shown; the sample's own unless it is given. Autocast changes nothing."""
+        with full_precision(sample.video.device):
+            return self._encoded(sample, sample if driver is None else driver)
+
+    def codes(self, video: Tensor, landmarks: Tensor) -> Tensor:
+        """Expression codes [B, T, D] of the faces in a video [B, 3, T, H, W], found by landmarks [B, T, 70, 2]."""
+        with full_precision(video.device):
+            faces = crop_faces(video, landmarks, self.expression.picture_size)
+            return self.expression.encode(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
+
+    def _encoded(self, sample: Sample, driver: Sample) -> Encoded:
         size = sample.video.shape[-2], sample.video.shape[-1]
         conditions = Conditions(
             reference=self.codec.encode(sample.reference[:, :, None])[:, :, 0],
@@ -72,8 +82,3 @@ class Encode:
                 sample.alpha, sample.landmarks, self.codec.spatial_stride, self.codec.temporal_stride
             ),
         )
-
-    def codes(self, video: Tensor, landmarks: Tensor) -> Tensor:
-        """Expression codes [B, T, D] of the faces in a video [B, 3, T, H, W], found by landmarks [B, T, 70, 2]."""
-        faces = crop_faces(video, landmarks, self.expression.picture_size)
-        return self.expression.encode(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from manifests.errors import UserError
 from training.codec.codec import Codec
-from training.codec.precision import full_precision
 from training.folder import digest, load_weights, read_tensors, write_folder
+from training.precision import full_precision
 
 KIND: Final = "patches"
 PATCH: Final = 8

@@ -24,8 +24,8 @@ from torch import Tensor
 from manifests.errors import UserError
 from training.codec.codec import Codec
 from training.codec.place import check_place
-from training.codec.precision import full_precision
 from training.folder import CONFIG, digest, load_weights
+from training.precision import full_precision
 
 CLASS_NAME: Final = "AutoencoderKLWan"
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
