@@ -48,7 +48,7 @@ def sample_latents(
     latents = noise
     scheduler = make_scheduler(settings)
     for done, step in enumerate(scheduler.timesteps):
-        times = (step / TIMESTEPS).expand(len(latents)).to(latents)
+        times = scheduler.sigmas[done].expand(len(latents)).to(latents)  # UniPC's timesteps are cut to whole numbers
 
         def predict(told: Conditions, latents: Tensor = latents, times: Tensor = times) -> Tensor:
             return velocity(flow, denoise(transformer, latents, times, told), latents, times)

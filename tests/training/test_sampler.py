@@ -46,6 +46,21 @@ def test_steps_are_shifted_once(scheduler: str) -> None:
     assert sigmas == pytest.approx([1.0, 0.9375, 5 / 6, 0.625, 0.0], abs=1e-3)
 
 
+@pytest.mark.parametrize("scheduler", ["euler", "unipc"])
+def test_the_model_is_told_how_much_noise_there_is(scheduler: str) -> None:
+    """The time it is given is the noise's share that the scheduler reckons with."""
+    told: list[float] = []
+
+    class Listening(Oracle):
+        def forward(self, rows: Tensor, timestep: Tensor, expression: Tensor) -> Tensor:
+            told.extend((timestep[:1].double() / 1000).tolist())
+            return super().forward(rows, timestep, expression)
+
+    settings = SamplerSettings(steps=7, scheduler=scheduler)  # type: ignore[arg-type]
+    sample_latents(Listening(), conditions(), FlowSettings(prediction="sample"), settings, torch.randn(2, 3, 3, 4, 4))
+    assert told == pytest.approx(make_scheduler(settings).sigmas[:-1].tolist(), rel=0, abs=1e-6)
+
+
 def test_guidance_exaggerates_its_own_condition() -> None:
     told = conditions()
     settings = SamplerSettings(steps=6, guidance={"camera": 3.0, "pose": 1.0})
