@@ -34,6 +34,8 @@ train-demo: env
 	$(BIN)/factorportrait cache-latents $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/latents --split train \
 	    --codec $(TRAIN_OUT)/codec --expression $(TRAIN_OUT)/expression
 	$(BIN)/factorportrait train fit --config training/configs/tiny.yaml --out $(TRAIN_OUT)/run \
+	    $(if $(wildcard $(TRAIN_OUT)/run/checkpoints/last.ckpt),--resume $(TRAIN_OUT)/run/checkpoints/last.ckpt) \
+	    $(if $(shell command -v g++),--model.compile true) \
 	    --data.corpus $(TRAIN_OUT)/faces --data.latents $(TRAIN_OUT)/latents \
 	    --model.codec $(TRAIN_OUT)/codec --model.expression $(TRAIN_OUT)/expression
 	$(BIN)/factorportrait train report $(TRAIN_OUT)/faces --model $(TRAIN_OUT)/run/model --out $(TRAIN_OUT)/report

@@ -199,7 +199,8 @@ def _preview(arguments: argparse.Namespace) -> None:
 def _fit(words: list[str]) -> int:
     from training.fit import fit
 
-    print(fit(words))
+    if model := fit(words):
+        print(model)
     return EXIT_OK
 
 

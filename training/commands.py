@@ -54,6 +54,8 @@ def add_commands(commands: Any) -> None:
     cache.add_argument("--expression", metavar="DIR", help="also hold the expression codes of every frame")
     cache.add_argument("--split", metavar="NAME", help="one split alone (default: all)")
     cache.add_argument("--frames", type=int, metavar="T", help="frames of a window (default: as many as clips have)")
+    cache.add_argument("--stride", type=int, metavar="T", help="frames from one window's start to the next's")
+    cache.add_argument("--step", type=int, default=1, metavar="T", help="frames from one of a window to its next")
     cache.add_argument("--workers", type=int, metavar="N", help="local Ray workers (default: this process)")
     cache.add_argument("--address", metavar="ADDR", help="an existing Ray cluster")
     cache.add_argument("--device", default="cpu")
@@ -154,6 +156,8 @@ def _cache(arguments: argparse.Namespace) -> None:
             expression=arguments.expression,
             split=arguments.split,
             frames=arguments.frames,
+            stride=arguments.stride,
+            step=arguments.step,
             workers=arguments.workers,
             address=arguments.address,
             device=arguments.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import lightning
 from torch.utils.data import DataLoader
 
 from manifests.errors import UserError
+from manifests.reader import CorpusReader
 from training.data.batch import Sample, collate
 from training.data.choice import ReferenceWeights, check_choices, choose
 from training.data.clips import Clips
@@ -17,6 +19,7 @@ from training.data.loader import PortraitLoader
 from training.data.samples import read_sample
 from training.latents.encoded import CachedLatents
 from training.latents.read import LatentClips
+from training.module import PortraitModule
 
 
 class PortraitData(lightning.LightningDataModule):
@@ -48,7 +51,10 @@ class PortraitData(lightning.LightningDataModule):
         check_choices(self.clips, frames, step, references)
 
     def train_dataloader(self) -> Endless:
+        """Raises UserError for what the module cannot take, before anything is read."""
         module = self.trainer.lightning_module if self.trainer else None
+        if isinstance(module, PortraitModule):
+            module.check(self.frames, self.clips.resolution)
         loader = PortraitLoader(
             self.clips,
             source=self._cached(module) if self.latents else None,
@@ -64,16 +70,24 @@ class PortraitData(lightning.LightningDataModule):
         return Endless(loader)
 
     def _cached(self, module: Any) -> CachedLatents:
-        """Raises UserError for a cache of another codec, encoder or length of window."""
+        """Raises UserError for a cache of another corpus, codec, encoder or length of window."""
         assert self.latents is not None
         latents, encode = LatentClips(self.latents), module.encode
         latents.check(encode.codec, encode.expression)
-        if (latents.record.frames, latents.record.step) != (self.frames, self.step):
+        record, sources = latents.record, CorpusReader(self.corpus).sources
+        if [source.corpus.config_hash for source in sources] != [record.config_hash]:
             raise UserError(
-                f"{self.latents}: holds windows of {latents.record.frames} frames, {latents.record.step} apart, "
-                f"{self.frames}, {self.step} apart are asked for; set data.frames and data.step so, or cache again"
+                f"{self.latents}: holds latents of corpus {record.corpus} ({record.config_hash[:16]}), {self.corpus} "
+                "is another, or a view over several; cache it anew"
             )
-        return CachedLatents(self.clips, latents, encode.codec, self.references, encode.weights, self.seed)
+        if (record.frames, record.step) != (self.frames, self.step):
+            raise UserError(
+                f"{self.latents}: holds windows of {record.frames} frames, {record.step} apart, {self.frames}, "
+                f"{self.step} apart are asked for; set data.frames and data.step so, or cache again"
+            )
+        source = CachedLatents(self.clips, latents, encode.codec, self.references, encode.weights, self.seed)
+        source.check()
+        return source
 
     def val_dataloader(self) -> Any:
         """The same windows of the first clips of split validation at each time. Raises UserError if it has none."""
@@ -86,14 +100,23 @@ class Endless:
 
     def __init__(self, loader: PortraitLoader) -> None:
         self._loader = loader
+        self.waited_s = 0.0
+        """How long its batches were waited for, all together."""
 
     @property
     def faults(self) -> Faults:
         return self._loader.faults
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[Any]:
         while True:
-            yield from self._loader
+            batches = iter(self._loader)
+            while True:
+                start = time.perf_counter()
+                batch = next(batches, None)
+                self.waited_s += time.perf_counter() - start
+                if batch is None:
+                    break
+                yield batch
 
 
 def validation_batches(data: PortraitData) -> list[Sample]:

@@ -21,8 +21,8 @@ from training.module import PortraitModule
 from training.portrait import export_portrait
 
 
-def fit(arguments: Sequence[str] | None = None) -> Path:
-    """Train as ``--config FILE`` and what overrides it say; the folder of the trained model.
+def fit(arguments: Sequence[str] | None = None) -> Path | None:
+    """Train as ``--config FILE`` and what overrides it say; the folder of the trained model, on the first rank.
 
     Raises UserError for a wrong configuration, before anything is trained.
     """
@@ -32,26 +32,29 @@ def fit(arguments: Sequence[str] | None = None) -> Path:
         trainer, resume = command.trainer, command.config["resume"]
         if trainer.max_steps < 1:
             raise UserError("trainer.max_steps: not set; a fit has no last epoch, so give the number of steps")
+        if trainer.precision in ("bf16-true", "16-true"):
+            raise UserError(f"trainer.precision: {trainer.precision} rounds the weights; choose bf16-mixed or 32-true")
+        last = Path(command.config["out"]) / "checkpoints" / "last.ckpt"
+        if resume is None and last.exists():
+            raise UserError(f"--out {command.config['out']}: holds a run; go on with --resume {last}, or name another")
         if resume is not None and not Path(resume).exists():
             raise UserError(f"--resume {resume}: no such checkpoint; name one that this run's folder holds")
         try:
             trainer.fit(command.model, command.datamodule, ckpt_path=resume, weights_only=True)
-        except KeyboardInterrupt:
-            raise
-        except SystemExit as stop:  # Lightning's word for Ctrl-C
+        except SystemExit as stop:  # so Lightning ends at Ctrl-C
             raise KeyboardInterrupt("stopped; go on with --resume and the last checkpoint") from stop
     if trainer.interrupted:
         raise KeyboardInterrupt("stopped; go on with --resume and the last checkpoint")
     return finish(trainer, Path(command.config["out"]))
 
 
-def finish(trainer: Trainer, out: Path) -> Path:
+def finish(trainer: Trainer, out: Path) -> Path | None:
     """Write the last checkpoint and, on the first rank, the model that it makes."""
     last = out / "checkpoints" / "final.ckpt"
     trainer.save_checkpoint(last)
-    if trainer.is_global_zero and last.is_file():
-        export_portrait(last, out / "model")
-    return out / "model" if last.is_file() else last
+    if not trainer.is_global_zero:
+        return None
+    return export_portrait(last, out / "model") if last.is_file() else last  # a folder of each rank's part
 
 
 def parse(arguments: Sequence[str] | None = None) -> LightningCLI:
@@ -102,13 +105,15 @@ class _Command(LightningCLI):
 
 
 def checkpoints(out: Path, every_n_steps: int = 500) -> ModelCheckpoint:
-    """The last checkpoint and some before it."""
+    """The last few, and ``last.ckpt``, a link to the newest."""
     return ModelCheckpoint(
         dirpath=out / "checkpoints",
         filename="step-{step:08d}",
         auto_insert_metric_name=False,
         every_n_train_steps=every_n_steps,
-        save_top_k=-1,
+        monitor="step",
+        mode="max",
+        save_top_k=_KEPT,
         save_last="link",
     )
 
@@ -118,6 +123,8 @@ def _quiet() -> None:
     for text in _KNOWN:
         warnings.filterwarnings("ignore", f".*{text}")
 
+
+_KEPT = 3
 
 _KNOWN = (
     "LightningCLI's args parameter",

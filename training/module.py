@@ -91,7 +91,7 @@ class PortraitModule(lightning.LightningModule):
             "expression_channels": expression_channels(self.encode.codec, self.encode.expression.code_size),
         }
         if self._base:
-            model = load_transformer(self._base, **channels)
+            model = load_transformer(self._base, latent_channels=self.encode.codec.channels, **channels)
         else:
             with torch.random.fork_rng():
                 torch.manual_seed(stream(self.seed, "weights"))
@@ -230,8 +230,8 @@ class PortraitModule(lightning.LightningModule):
 
     def _not_finite(self, what: str, keys: list[str]) -> UserError:
         return UserError(
-            f"the {what} is not finite at sample {self.samples_seen}: {', '.join(keys[:8])}; look at these clips, lower "
-            "optimiser.learning_rate, or train in 32 bits; go on from the last checkpoint, which is from before"
+            f"the {what} is not finite at sample {self.samples_seen}: {', '.join(keys[:8])}; look at these clips, "
+            "lower optimiser.learning_rate, or train in 32 bits; go on from the last checkpoint, which is from before"
         )
 
     def encoded(self, batch: Sample | Encoded) -> Encoded:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 from torch.distributed.fsdp import fully_shard
 
 from training.dit import ConditionedTransformer
+from training.portrait import read_checkpoint
 
 
 class Sharded(ModelParallelStrategy):
@@ -24,6 +26,14 @@ class Sharded(ModelParallelStrategy):
             save_distributed_checkpoint=not one_file,
             process_group_backend=process_group_backend,
         )
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Lightning reads sharded weights before the module has seen whose they are: let it see first."""
+        path = Path(checkpoint_path)
+        if path.is_file() and self.lightning_module is not None:
+            self.lightning_module.on_load_checkpoint(read_checkpoint(path))
+        loaded: dict[str, Any] = super().load_checkpoint(checkpoint_path, weights_only=True)
+        return loaded
 
     def setup_environment(self) -> None:
         """By default Lightning shards over nodes alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import torch
 
 from manifests.errors import UserError
 from tests.conftest import Generated
-from tests.training.conftest import Parts, write_encoder
+from tests.training.conftest import SMALL, Parts, write_encoder
 from training.data.choice import ReferenceWeights
 from training.datamodule import PortraitData
+from training.dit import TransformerSettings
 from training.encode import Encoded
 from training.latents.cache import cache_latents
 from training.module import PortraitModule
@@ -90,3 +93,18 @@ def test_a_split_that_is_empty_validates_nothing_only_if_told_so(corpus: Generat
     with pytest.raises(UserError, match="validation_clips to 0"):
         data(corpus, parts.module()).val_dataloader()
     assert data(corpus, parts.module(), validation_clips=0).val_dataloader() == []
+
+
+def test_latents_of_another_corpus_are_refused(corpus: Generated, parts: Parts, latents: str, tmp_path: Path) -> None:
+    record = tmp_path / "latents"
+    shutil.copytree(latents, record)
+    content = json.loads((record / "cache.json").read_text())
+    (record / "cache.json").write_text(json.dumps({**content, "config_hash": "0" * 64}))
+    with pytest.raises(UserError, match="is another, or a view"):
+        data(corpus, parts.module(), latents=str(record)).train_dataloader()
+
+
+def test_a_size_that_the_model_cannot_take_is_said(corpus: Generated, parts: Parts) -> None:
+    odd = TransformerSettings(**{**vars(SMALL), "patch": 3})
+    with pytest.raises(UserError, match=r"patch: 3 does not divide the 8 x 10 latents"):
+        data(corpus, parts.module(transformer=odd)).train_dataloader()

@@ -165,6 +165,32 @@ def test_a_loss_that_is_not_finite_stops_with_the_batchs_keys(parts: Parts) -> N
         trainer.fit(module, Poisoned(module))
 
 
+def test_a_gradient_that_is_not_finite_touches_no_weight(parts: Parts) -> None:
+    module = parts.module()
+    module.configure_model()
+    module.transformer.patch_embedding.bias.register_hook(lambda gradient: gradient * torch.inf)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(UserError, match=r"the gradient is not finite at sample 2: noise-0-0, noise-0-1;"):
+        train(module, 2)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_a_compiled_step_is_the_step(parts: Parts) -> None:
+    """Falls back to nothing: without a compiler it fails."""
+    plain, compiled = parts.module(), parts.module(compile=True)
+    losses = []
+    for module in (plain, compiled):
+        module.configure_model()
+        losses.append(module.losses(module.encode(noise_batch()), torch.Generator().manual_seed(0)))
+        losses[-1].mean().backward()
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    theirs, ours = (dict(module.transformer.named_parameters()) for module in (plain, compiled))
+    for name, weight in theirs.items():
+        if weight.grad is not None:
+            torch.testing.assert_close(ours[name].grad, weight.grad, rtol=1e-3, atol=1e-5)
+
+
 def test_a_checkpoint_of_another_make_is_refused(parts: Parts, tmp_path: Path) -> None:
     train(parts.module(), 1, save=tmp_path / "a.ckpt")
     wider = TransformerSettings(**{**vars(SMALL), "heads": 3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
 import lightning
@@ -28,52 +29,64 @@ class Speed(lightning.Callback):
         self._every = every_n_steps
         self._flops = 0.0
         self._peak = 0.0
-        self._since = self._last = time.perf_counter()
-        self._waited = 0.0
+        self._since = self._left = time.perf_counter()
+        self._waited = self._elsewhere = 0.0
         self._batches = self._samples = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._peak = device_flops(pl_module.device, _type(trainer))
-        self._clear(time.perf_counter())
+        self._clear(trainer)
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        now = time.perf_counter()
-        self._waited += now - self._last
         if self._flops == 0:
-            self._flops = step_flops(cast(PortraitModule, pl_module), batch)
-            self._clear(time.perf_counter())
+            with trainer.precision_plugin.forward_context():
+                self._flops = step_flops(cast(PortraitModule, pl_module), batch)
+            self._clear(trainer)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._batches += 1
         self._samples += len(batch.key)
-        self._last = time.perf_counter()
         if self._batches < self._every:
             return
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
-            self._last = time.perf_counter()
-        took = self._last - self._since
-        pl_module.log_dict(
-            {
-                "speed/samples_per_s": self._samples * trainer.world_size / took,
-                "speed/data_wait_share": self._waited / took,
-                "speed/mfu": self._flops * self._batches / took / self._peak,
-            },
-            batch_size=len(batch.key),
-        )
-        loader = trainer.train_dataloader
-        if (faults := getattr(loader, "faults", None)) is not None:
-            pl_module.log("data/faults", float(faults.total), batch_size=len(batch.key))
-        self._clear(self._last)
+        took = time.perf_counter() - self._since - self._elsewhere
+        values = {
+            "speed/samples_per_s": self._samples * trainer.world_size / took,
+            "speed/data_wait_share": (_waited(trainer) - self._waited) / took,
+            "speed/mfu": self._flops * self._batches / took / self._peak,
+        }
+        if (faults := getattr(trainer.train_dataloader, "faults", None)) is not None:
+            values["data/faults"] = float(faults.total)
+        log_now(trainer, values)
+        self._clear(trainer)
 
-    def _clear(self, now: float) -> None:
-        self._since = self._last = now
-        self._waited = 0.0
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._left = time.perf_counter()
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._elsewhere += time.perf_counter() - self._left
+
+    def _clear(self, trainer: lightning.Trainer) -> None:
+        self._since = time.perf_counter()
+        self._waited = _waited(trainer)
+        self._elsewhere = 0.0
         self._batches = self._samples = 0
+
+
+def log_now(trainer: lightning.Trainer, values: Mapping[str, float]) -> None:
+    """Log values of this step, once; `LightningModule.log` would write them again at each later step."""
+    if trainer.is_global_zero:
+        for logger in trainer.loggers:
+            logger.log_metrics(dict(values), step=trainer.global_step)
+
+
+def _waited(trainer: lightning.Trainer) -> float:
+    return float(getattr(trainer.train_dataloader, "waited_s", 0.0))
 
 
 def step_flops(module: PortraitModule, batch: Any) -> float:

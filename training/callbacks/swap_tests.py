@@ -7,9 +7,12 @@ from typing import Any, cast
 
 import lightning
 import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from manifests.errors import UserError
+from training.callbacks.animation import add_animation
+from training.callbacks.speed import log_now
 from training.cases import CaseSettings, make_cases
 from training.data.batch import Sample
 from training.data.clips import Clips
@@ -65,11 +68,11 @@ class SwapTests(lightning.Callback):
         module = cast(PortraitModule, pl_module)
 
         def predict(sample: Sample, driver: Sample) -> Tensor:
-            return module.predict(sample, driver, self._sampler)
+            with trainer.precision_plugin.forward_context():
+                return module.predict(sample, driver, self._sampler)
 
         report = measure_swaps(predict, self._trials, self._batch_size, module.device)
-        scalars = {f"swaps/{name}": value for name, value in report.scalars().items()}
-        module.log_dict(scalars, batch_size=len(batch.key), rank_zero_only=True)
+        log_now(trainer, {f"swaps/{name}": value for name, value in report.scalars().items()})
         self._draw(trainer, module, predict, step)
 
     def _draw(self, trainer: lightning.Trainer, module: PortraitModule, predict: Any, step: int) -> None:
@@ -89,9 +92,12 @@ class SwapTests(lightning.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         picture = case_sheet(sheet)
         picture.save(folder / f"step-{step:08d}.png")
-        save_video(folder / f"step-{step:08d}.mp4", video_grid(rows), self._fps)
+        video, frames = folder / f"step-{step:08d}.mp4", video_grid(rows)
+        save_video(video, frames, self._fps)
         for logger in trainer.loggers:
-            if add_image := getattr(getattr(logger, "experiment", None), "add_image", None):  # TensorBoard
-                add_image("swaps/sheet", np.asarray(picture), step, dataformats="HWC")
-            elif log_image := getattr(logger, "log_image", None):  # W&B
-                log_image("swaps/sheet", [picture], step=step)
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("swaps/sheet", np.asarray(picture), step, dataformats="HWC")
+                add_animation(logger, "swaps/conditions", frames, step, self._fps)
+            elif isinstance(logger, WandbLogger):
+                logger.log_image("swaps/sheet", [picture], step=step)
+                logger.log_video("swaps/conditions", [str(video)], step=step, fps=[self._fps])

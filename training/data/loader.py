@@ -180,6 +180,8 @@ class _Reading(Dataset[_Read]):
             try:
                 # A replacement stands elsewhere on its own account: drawn anew, it is not the same sample twice.
                 return self.source.read(clip, (epoch, attempt) if attempt else (epoch,)), tuple(found)
+            except (TypeError, AttributeError, NameError):  # a mistake in a program, and no clip's fault
+                raise
             except Exception as error:  # whatever object stores and decoders raise for what they cannot read
                 found.append(Fault(self.clips.key(clip), " ".join(f"{type(error).__name__}: {error}".split())))
         return None, tuple(found)

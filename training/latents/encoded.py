@@ -1,7 +1,7 @@
 """Training samples from cached latents: what `training.encode.Encode` makes of a sample, with no model run.
 
-A portrait must have been encoded alone. No codec looks ahead, so the first slot of every window was: references are
-first frames of windows.
+A portrait must have been encoded alone. No codec looks ahead, so the first slot of every window was; where a codec
+knows single frames only (a temporal stride of 1), every slot was.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class LatentChoice:
     reference_clip: int
     reference_view: int
     reference_window: int
-    """Its first frame is the portrait."""
+    reference_slot: int
+    """Of that window: whose frame is the portrait."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,18 @@ class CachedLatents:
     weights: LossWeights
     seed: int
 
+    def check(self) -> None:
+        """Raises UserError for clips that the cache lacks, or that give no window or reference."""
+        for clip in range(len(self.clips)):
+            self.latents.find(self.clips.key(clip))
+            self.choose(clip, (0,))
+
+    def choose(self, clip: int, words: tuple[int, ...]) -> LatentChoice:
+        alone = self.codec.temporal_stride == 1
+        return choose_latents(self.clips, self.latents, clip, self.references, alone, self.seed, *words)
+
     def read(self, clip: int, words: tuple[int, ...]) -> Item:
-        choice = choose_latents(self.clips, self.latents, clip, self.references, self.seed, *words)
+        choice = self.choose(clip, words)
         encoded = read_encoded(self.clips, self.latents, choice, self.codec, self.weights)
         told = encoded.conditions
         parts = (encoded.latents, told.reference, told.pose, told.camera, told.expression, encoded.weight)
@@ -61,34 +72,51 @@ class CachedLatents:
 
 
 def choose_latents(
-    clips: Clips, latents: LatentClips, clip: int, weights: ReferenceWeights, seed: int, *words: int | str
+    clips: Clips,
+    latents: LatentClips,
+    clip: int,
+    weights: ReferenceWeights,
+    alone: bool,
+    seed: int,
+    *words: int | str,
 ) -> LatentChoice:
-    """A window of a clip and a reference, drawn for ``words`` as `training.data.choice.choose` draws them.
+    """A window of a clip and a reference, drawn for ``words`` as `training.data.choice.choose` draws them. ``alone``
+    says that every slot holds one frame, encoded alone: any of them may be the portrait.
 
-    Raises UserError if the clip gives no reference of a kind that has a weight.
+    Raises UserError if the clip gives no window, or no reference of a kind that has a weight.
     """
-    views = int(clips.views[clip])
-    windows = latents.record.windows(int(clips.frames[clip]))
+    record = latents.record
+    views, windows = int(clips.views[clip]), record.windows(int(clips.frames[clip]))
+    if not windows:
+        raise UserError(
+            f"{clips.key(clip)}: has {clips.frames[clip]} frames, the cache's windows span "
+            f"{record.frames_of(0).stop}; leave it out (data.subset), or cache shorter windows"
+        )
     draw = rng(seed, "latents", clips.key(clip), *words)
     view, window = int(draw.integers(views)), int(draw.integers(windows))
-    shown = latents.record.frames_of(window)
-    outside = [other for other in range(windows) if latents.record.frames_of(other).start not in shown]
+    shown = record.frames_of(window)
+    slots = range(record.slots if alone else 1)
+    outside = [(w, slot) for w in range(windows) for slot in slots if record.frames_of(w)[slot] not in shown]
     others = [int(other) for other in clips.same_identity(clip) if other != clip]
     weight = np.array([weights.frame, weights.view, weights.clip]) * [len(outside) > 0, views > 1, len(others) > 0]
     if not weight.any():
         raise UserError(
             f"references: {clips.key(clip)} has {views} views of {windows} windows in the cache, and its person "
-            f"{len(others)} other clips; give another kind a weight, or cache with a smaller stride"
+            f"{len(others)} other clips; give another kind a weight, or cache with a smaller --stride"
         )
     kind = int(draw.choice(3, p=weight / weight.sum()))
     if kind == 0:
-        return LatentChoice(clip, view, window, clip, view, outside[int(draw.integers(len(outside)))])
+        return LatentChoice(clip, view, window, clip, view, *outside[int(draw.integers(len(outside)))])
     if kind == 1:
-        other = int(draw.integers(views - 1))
-        return LatentChoice(clip, view, window, clip, other + (other >= view), int(draw.integers(windows)))
-    other = others[int(draw.integers(len(others)))]
-    known = latents.record.windows(int(clips.frames[other]))
-    return LatentChoice(clip, view, window, other, int(draw.integers(clips.views[other])), int(draw.integers(known)))
+        other, other_view = clip, int(draw.integers(views - 1))
+        other_view += other_view >= view
+    else:
+        other = others[int(draw.integers(len(others)))]
+        other_view = int(draw.integers(clips.views[other]))
+    known = record.windows(int(clips.frames[other]))
+    return LatentChoice(
+        clip, view, window, other, other_view, int(draw.integers(known)), int(draw.integers(len(slots)))
+    )
 
 
 def read_encoded(
@@ -109,13 +137,15 @@ def read_encoded(
     (window,) = clips.windows(choice.clip, [(choice.view, shown.frames)], members=members)
     video = shown.video[None].float()
     return Encoded(
-        key=(f"{shown.key} from {reference.key}",),
+        key=(f"{shown.key} from {reference.key}.{choice.reference_slot}",),
         latents=video,
         conditions=Conditions(
-            reference=reference.video[None, :, 0].float(),
+            reference=reference.video[None, :, choice.reference_slot].float(),
             pose=shown.normals[None].float(),
             camera=camera_row(_batch(window.intrinsics), _batch(window.world_to_camera), clips.resolution, codec),
-            expression=expression_row(shown.expression[None].float(), reference.expression[None, 0].float(), codec),
+            expression=expression_row(
+                shown.expression[None].float(), reference.expression[None, choice.reference_slot].float(), codec
+            ),
         ),
         weight=_weight(window, clips.resolution, weights, codec),
     )

@@ -81,7 +81,7 @@ def read_record(storage: Storage) -> CacheRecord:
         data = storage.read(CACHE_FILE)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"{storage.url}: no latents here (no {CACHE_FILE}); give the folder that `factorportrait train cache` wrote"
+            f"{storage.url}: no latents here (no {CACHE_FILE}); give a folder that `cache-latents` wrote"
         ) from None
     try:
         fields = json.loads(data)

@@ -39,6 +39,15 @@ def cached(
     return LatentClips(out), folder
 
 
+def test_any_slot_of_a_codec_of_single_frames_may_be_the_portrait(
+    cache: tuple[Path, CacheReport], corpus: Generated
+) -> None:
+    clips, latents = Clips(str(corpus.out), split=None), LatentClips(str(cache[0]))
+    for alone, wanted in ((True, {0, 1}), (False, {0})):
+        drawn = [choose_latents(clips, latents, 1, ReferenceWeights(0, 1, 0), alone, 3, word) for word in range(40)]
+        assert {choice.reference_slot for choice in drawn} == wanted
+
+
 @pytest.mark.parametrize("weights", [LossWeights(), LossWeights(foreground=2, mouth=4, eyes=3)])
 def test_as_encoded_on_the_fly(
     weights: LossWeights, cached: tuple[LatentClips, str], corpus: Generated, encoder: str
@@ -46,9 +55,10 @@ def test_as_encoded_on_the_fly(
     latents, folder = cached
     clips, model = Clips(str(corpus.out), split=None), load_codec(folder)
     window, reference_window = latents.windows(1) - 1, latents.windows(2) - 1
-    choice = LatentChoice(1, 1, window, 2, 0, reference_window)
+    slot = 2 if model.temporal_stride == 1 else 0
+    choice = LatentChoice(1, 1, window, 2, 0, reference_window, slot)
     found = read_encoded(clips, latents, choice, model, weights)
-    frame = latents.record.frames_of(reference_window).start
+    frame = latents.record.frames_of(reference_window)[slot]
     sample = read_sample(clips, Choice(1, 1, latents.record.frames_of(window), 2, 0, frame))
     batch = dataclasses.replace(
         sample, **{f.name: getattr(sample, f.name)[None] for f in dataclasses.fields(sample) if f.name != "key"}
@@ -66,8 +76,8 @@ def test_choices_cover_what_there_is_and_no_frame_that_is_shown(
     cache: tuple[Path, CacheReport], corpus: Generated
 ) -> None:
     clips, latents = Clips(str(corpus.out), split=None), LatentClips(str(cache[0]))
-    drawn = [choose_latents(clips, latents, 1, ReferenceWeights(), 3, word) for word in range(200)]
-    assert drawn[:20] == [choose_latents(clips, latents, 1, ReferenceWeights(), 3, word) for word in range(20)]
+    drawn = [choose_latents(clips, latents, 1, ReferenceWeights(), False, 3, word) for word in range(200)]
+    assert drawn[:20] == [choose_latents(clips, latents, 1, ReferenceWeights(), False, 3, word) for word in range(20)]
     assert {(c.view, c.window) for c in drawn} == set(itertools.product(range(2), range(2)))
     mates = {int(i) for i in clips.same_identity(1)}
     assert {c.reference_clip for c in drawn} == mates
@@ -91,7 +101,7 @@ def test_kinds_of_references(
 ) -> None:
     clips, latents = Clips(str(corpus.out), split=None), LatentClips(str(cache[0]))
     for word in range(20):
-        choice = choose_latents(clips, latents, 1, ReferenceWeights(*weights), 3, word)
+        choice = choose_latents(clips, latents, 1, ReferenceWeights(*weights), False, 3, word)
         assert (choice.reference_clip == choice.clip) == same_clip
         assert same_view is None or (choice.reference_view == choice.view) == same_view
 
@@ -99,7 +109,7 @@ def test_kinds_of_references(
 def test_what_is_missing(cache: tuple[Path, CacheReport], corpus: Generated, codec: str, tmp_path: Path) -> None:
     clips, latents = Clips(str(corpus.out), split=None), LatentClips(str(cache[0]))
     with pytest.raises(UserError, match="the cache holds no expression codes"):
-        read_encoded(clips, latents, LatentChoice(0, 0, 0, 0, 0, 1), load_codec(codec), LossWeights())
+        read_encoded(clips, latents, LatentChoice(0, 0, 0, 0, 0, 1, 0), load_codec(codec), LossWeights())
     cache_latents(str(corpus.out), str(tmp_path / "out"), codec=codec)
     with pytest.raises(UserError, match="2 views of 1 windows in the cache, and its person"):
-        choose_latents(clips, LatentClips(str(tmp_path / "out")), 1, ReferenceWeights(view=0, clip=0), 3)
+        choose_latents(clips, LatentClips(str(tmp_path / "out")), 1, ReferenceWeights(view=0, clip=0), False, 3)
