@@ -189,18 +189,20 @@ def build_transformer(
     return model
 
 
-def widen(base: WanTransformer3DModel, *, in_channels: int, expression_channels: int) -> ConditionedTransformer:
+def widen(
+    base: WanTransformer3DModel, *, latent_channels: int, in_channels: int, expression_channels: int
+) -> ConditionedTransformer:
     """A conditioned transformer that computes what ``base`` does from its own channels, and nothing yet from the rest.
 
-    Raises UserError for a model that takes pictures through a branch of its own, or has more channels than wanted.
+    Raises UserError for a model that takes pictures, or whose channels are not the codec's ``latent_channels``.
     """
     config = dict(base.config)
     if config.get("image_dim") or config.get("added_kv_proj_dim"):
         raise UserError("transformer: the base model has an image branch; give a text-to-video one (Wan T2V or TI2V)")
-    if config["in_channels"] > in_channels:
+    if (config["in_channels"], config["out_channels"]) != (latent_channels, latent_channels):
         raise UserError(
-            f"transformer: the base model takes {config['in_channels']} channels, the rows have {in_channels}; "
-            "give a base that fits the codec"
+            f"transformer: the base model takes {config['in_channels']} channels and makes {config['out_channels']}, "
+            f"the codec's latents have {latent_channels}; give a text-to-video base that was trained with the codec"
         )
     kept = {field: config[field] for field in _BASE_FIELDS}
     with torch.device(base.device):
@@ -215,10 +217,13 @@ def widen(base: WanTransformer3DModel, *, in_channels: int, expression_channels:
     return model if model.dtype == base.dtype else model.to(base.dtype)
 
 
-def load_transformer(folder: str | Path, *, in_channels: int, expression_channels: int) -> ConditionedTransformer:
+def load_transformer(
+    folder: str | Path, *, latent_channels: int, in_channels: int, expression_channels: int
+) -> ConditionedTransformer:
     """A transformer from a folder in diffusers' format: one that was saved here, or a Wan model to be widened.
 
-    Raises UserError when there is none, it cannot be read without unpickling, or it is of another architecture.
+    Raises UserError when there is none, it cannot be read without unpickling, tensors are missing or do not belong
+    there, or it is of another architecture.
     """
     folder = Path(folder)
     try:
@@ -227,19 +232,37 @@ def load_transformer(folder: str | Path, *, in_channels: int, expression_channel
         kind = ConditionedTransformer if ours else WanTransformer3DModel
         if not ours and config.get("_class_name") != WanTransformer3DModel.__name__:
             raise UserError(f"{folder}: holds a {config.get('_class_name')}, not a Wan transformer; give its folder")
-        model = kind.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
+        model, found = kind.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: no transformer in diffusers' format can be read there ({reason})") from None
+    _check_tensors(folder, found)
     if not ours:
-        return widen(model, in_channels=in_channels, expression_channels=expression_channels)
-    seen = model.config["in_channels"], model.config["expression_channels"]
-    if seen != (in_channels, expression_channels):
+        return widen(
+            model,
+            latent_channels=latent_channels,
+            in_channels=in_channels,
+            expression_channels=expression_channels,
+        )
+    seen = tuple(model.config[name] for name in ("in_channels", "out_channels", "expression_channels"))
+    if seen != (in_channels, latent_channels, expression_channels):
         raise UserError(
-            f"{folder}: takes {seen[0]} channels and {seen[1]} of expression, the codec and encoder given make "
-            f"{in_channels} and {expression_channels}; give those it was trained with"
+            f"{folder}: takes {seen[0]} channels and {seen[2]} of expression and makes {seen[1]}, the codec and "
+            f"encoder given want {in_channels}, {expression_channels} and {latent_channels}; give those it was "
+            "trained with"
         )
     return model
+
+
+def _check_tensors(folder: Path, found: dict[str, list[str]]) -> None:
+    """diffusers only warns, and leaves what is missing without any memory; another shape it refuses itself."""
+    for what, kind in (("the file lacks", "missing_keys"), ("the model has no place for", "unexpected_keys")):
+        if names := sorted(found[kind]):
+            raise UserError(
+                f"{folder}: {what} {len(names)} tensors, such as {names[0]}; take another copy of the model"
+            )
 
 
 def _modulate(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

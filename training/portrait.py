@@ -75,6 +75,7 @@ def load_portrait(folder: str | Path) -> Portrait:
             raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
     transformer = load_transformer(
         folder / "transformer",
+        latent_channels=encode.codec.channels,
         in_channels=input_channels(encode.codec),
         expression_channels=expression_channels(encode.codec, encode.expression.code_size),
     )
