@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,23 +27,46 @@ def write_folder(folder: str | Path, config: Mapping[str, Any], tensors: Mapping
 
     Raises UserError when the place is taken by something that is no model folder.
     """
+    check_place(folder)
+    with replacing_folder(folder) as beside:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, beside / TENSORS)
+        (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def check_place(folder: str | Path) -> None:
+    """Raises UserError when the place is taken by something that is no model folder; to be asked before hours are spent
+    on what is to be written there."""
     folder = Path(folder)
     if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already and no model folder; name another place, or move it away")
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: str | Path) -> Iterator[Path]:
+    """A new folder beside ``folder`` to write into, which takes its place when the block has ended well.
+
+    Whatever fails, and wherever the process ends, the old folder or the new one is whole: in its place or, had it been
+    between two renames, under a hidden name beside it.
+    """
+    folder = Path(folder).resolve()  # what a link points to is replaced, the link stays
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    old = new.with_name(f"{new.name}-old")
     try:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, beside / TENSORS)
-        (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-        for file in (beside / TENSORS, beside / CONFIG):
-            with file.open("rb+") as written:
-                os.fsync(written.fileno())
-        beside.chmod(0o755)
+        yield new
+        _settle(new)
         if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        _sync(folder.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)  # the new one is in place: nothing is wrong if some of this stays
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -92,3 +116,20 @@ def digest(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> st
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         total.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def _settle(folder: Path) -> None:
+    """Make all of it readable by others and safe from a power cut."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

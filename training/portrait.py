@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from training.dit import ConditionedTransformer, load_transformer
 from training.encode import Encode
 from training.expression.load import load_encoder
 from training.flow import FlowSettings
+from training.folder import replacing_folder
 from training.sampler import SamplerSettings, sample_latents
 from training.streams import torch_generator
 
@@ -99,9 +98,7 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
     prefix = "average."
     weights = {name[len(prefix) :]: value for name, value in stored["state_dict"].items() if name.startswith(prefix)}
     model.load_state_dict(weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with replacing_folder(out) as beside:
         model.save_pretrained(beside / "transformer")
         encode = Encode(load_codec(about["codec folder"]), load_encoder(about["expression folder"]))
         digests = {"codec": encode.codec.digest, "expression": encode.expression.digest}
@@ -113,13 +110,6 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
             _copy_model(Path(about[f"{name} folder"]), beside / name)
         record = {"version": VERSION, "flow": about["flow"], "sampler": about["sampler"], **digests}
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-        _settle(beside)
-        if out.exists():
-            shutil.rmtree(out)
-        beside.chmod(0o755)
-        beside.rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return out
 
 
@@ -162,10 +152,3 @@ def _copy_model(source: Path, target: Path) -> None:
     for file in source.iterdir():
         if file.is_file() and (file.name == "config.json" or file.suffix == ".safetensors"):
             shutil.copyfile(file, target / file.name)
-
-
-def _settle(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as written:
-                os.fsync(written.fileno())

@@ -16,9 +16,9 @@ from training.codec.frames import read_frames, read_windows, spread
 from training.codec.load import load_codec
 from training.codec.measure import Fidelity, Sheet, measure
 from training.codec.patches import fit_patches, save_patches
-from training.codec.place import check_place
 from training.codec.settings import CodecSettings
 from training.data.clips import Clips
+from training.folder import check_place
 from training.progress import Show, silent
 from training.streams import rng
 
@@ -56,7 +56,7 @@ def fit_codec(
     cannot take.
     """
     settings = settings or CodecSettings()
-    check_place(Path(out))
+    check_place(out)
     if settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"codec.device: {settings.device} is not here; choose cpu")
     clips = Clips(corpus, split="train", frames=settings.frames)

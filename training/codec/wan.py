@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +20,7 @@ from torch import Tensor
 
 from manifests.errors import UserError
 from training.codec.codec import Codec
-from training.codec.place import check_place
-from training.folder import CONFIG, digest, load_weights
+from training.folder import CONFIG, check_place, digest, load_weights, replacing_folder
 from training.precision import full_precision
 
 CLASS_NAME: Final = "AutoencoderKLWan"
@@ -85,23 +81,13 @@ def small_wan(z_dim: int = 8, base_dim: int = 16, seed: int = 0) -> AutoencoderK
 
 
 def save_wan(vae: AutoencoderKLWan, folder: str | Path) -> None:
-    """Write the folder that diffusers reads, beside its place first; a model that was there is replaced."""
-    folder = Path(folder)
+    """Write the folder that diffusers reads, beside its place first; a model that was there is replaced.
+
+    Raises UserError when the place is taken by something that is no model folder.
+    """
     check_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replacing_folder(folder) as beside:
         vae.save_pretrained(beside, safe_serialization=True)
-        for file in beside.iterdir():
-            file.chmod(0o644)
-            with file.open("rb+") as written:
-                os.fsync(written.fileno())
-        beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load_wan(folder: str | Path, config: Mapping[str, Any]) -> WanCodec:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manifests.errors import UserError
-from training.codec.place import check_place
 from training.expression.cnn import CnnEncoder, save_cnn
 from training.expression.faces import Faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
 from training.expression.network import FaceNetwork
 from training.expression.probes import read_linearly
 from training.expression.settings import ExpressionSettings
+from training.folder import check_place
 from training.progress import Show, silent
 from training.streams import stream, torch_generator
 
@@ -68,7 +68,7 @@ def fit_expression(
     a corpus that lacks clips, views or named expressions, and for a place that is taken.
     """
     settings = settings or ExpressionSettings()
-    check_place(Path(out))
+    check_place(out)
     if settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"expression.device: {settings.device} is not here; choose cpu")
     size = settings.sizes.picture_size
