@@ -10,6 +10,7 @@ from torch import Tensor
 from training.cases import CaseSettings, make_cases
 from training.data.batch import Sample
 from training.data.clips import Clips
+from training.device import check_device
 from training.portrait import load_portrait
 from training.progress import Show, silent
 from training.sheets import case_sheet, case_videos
@@ -33,8 +34,9 @@ def report_swaps(
     """Write ``swaps.md``, ``swaps.json`` and ``swaps.png`` into folder ``out``.
 
     ``frames`` are those of a window, by default as many as the clips have and the codec takes. Raises UserError for a
-    model or corpus that cannot be read, and a split of fewer than two clips.
+    model or corpus that cannot be read, a split of fewer than two clips, and a device that is not here.
     """
+    check_device(device)
     portrait = load_portrait(model).to(device)
     chosen = Clips(corpus, split=split)
     stride = portrait.encode.codec.temporal_stride

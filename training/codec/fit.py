@@ -18,6 +18,7 @@ from training.codec.measure import Fidelity, Sheet, measure
 from training.codec.patches import fit_patches, save_patches
 from training.codec.settings import CodecSettings
 from training.data.clips import Clips
+from training.device import check_device
 from training.folder import check_place
 from training.progress import Show, silent
 from training.streams import rng
@@ -57,8 +58,7 @@ def fit_codec(
     """
     settings = settings or CodecSettings()
     check_place(out)
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"codec.device: {settings.device} is not here; choose cpu")
+    check_device(settings.device, "codec.device")
     clips = Clips(corpus, split="train", frames=settings.frames)
     held_out, split = _held_out(corpus, settings)
     if settings.kind == "patches":

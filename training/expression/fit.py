@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manifests.errors import UserError
+from training.device import check_device
 from training.expression.cnn import CnnEncoder, save_cnn
 from training.expression.faces import Faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
@@ -69,8 +70,7 @@ def fit_expression(
     """
     settings = settings or ExpressionSettings()
     check_place(out)
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"expression.device: {settings.device} is not here; choose cpu")
+    check_device(settings.device, "expression.device")
     size = settings.sizes.picture_size
 
     def reading(done: int, total: int) -> None:
