@@ -30,7 +30,7 @@ demo: env
 train-demo: env
 	$(BIN)/factorportrait generate training/demo/corpus.yaml --out $(TRAIN_OUT)/faces
 	$(BIN)/factorportrait train codec $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/codec
-	$(BIN)/factorportrait train expression $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/expression --report
+	$(BIN)/factorportrait train expression $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/expression --steps 1500 --report
 	$(BIN)/factorportrait cache-latents $(TRAIN_OUT)/faces --out $(TRAIN_OUT)/latents --split train \
 	    --codec $(TRAIN_OUT)/codec --expression $(TRAIN_OUT)/expression
 	$(BIN)/factorportrait train fit --config training/configs/tiny.yaml --out $(TRAIN_OUT)/run \

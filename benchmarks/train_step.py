@@ -96,7 +96,7 @@ def portrait_step(case: Case) -> tuple[Callable[[], None], int]:
 
     def step() -> None:
         nonlocal done
-        loss = module.losses(batch, module.generator("step")).mean()
+        loss = module.losses(batch, module.generators(case.batch)).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.transformer.parameters(), 1.0)
         optimiser.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class DropoutSettings:
 class PortraitModule(lightning.LightningModule):
     """The conditioned transformer, its running average, and how they are trained.
 
-    All that is random in a step follows from the seed, the rank and the samples seen before it; so do the loader's
-    samples. ``samples_seen`` is therefore the whole random and loader state.
+    All that is random in a step follows from the seed and its samples' positions in the loader's order; so do the
+    samples themselves. ``samples_seen`` is therefore the whole random and loader state.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class PortraitModule(lightning.LightningModule):
 
     def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
         """Raises UserError that names the batch when its loss is not finite."""
-        losses = self.losses(self.encoded(batch), self.generator("step"))
+        losses = self.losses(self.encoded(batch), self.generators(len(batch.key)))
         self._keys = batch.key
         if not bool(losses.isfinite().all()):
             raise self._not_finite("loss", [key for key, x in zip(batch.key, losses, strict=True) if not x.isfinite()])
@@ -149,22 +150,22 @@ class PortraitModule(lightning.LightningModule):
 
     def validation_step(self, batch: Sample | Encoded, batch_idx: int) -> None:
         """The averaged model's loss, at the same times and noise in every validation."""
-        generator = torch_generator(self.seed, "validation", batch_idx, self.global_rank)
-        losses = self.losses(self.encoded(batch), generator, self.average, DropoutSettings(0, 0, 0, 0))
+        generators = [torch_generator(self.seed, "validation", key) for key in batch.key]
+        losses = self.losses(self.encoded(batch), generators, self.average, DropoutSettings(0, 0, 0, 0))
         self.log("validation/loss", losses.mean(), batch_size=len(losses), sync_dist=True, prog_bar=True)
 
     def losses(
         self,
         encoded: Encoded,
-        generator: torch.Generator,
+        generators: Sequence[torch.Generator],
         model: torch.nn.Module | None = None,
         dropout: DropoutSettings | None = None,
     ) -> Tensor:
-        """The loss of each sample [B], at times, with noise and conditions that ``generator`` draws."""
-        clean, count = encoded.latents, len(encoded.latents)
-        times = draw_times(self.flow, count, generator).to(clean)
-        noise = torch.randn(clean.shape, generator=generator).to(clean)
-        told = self._dropped(encoded.conditions, dropout or self.dropout, generator)
+        """The loss of each sample [B], at times, with noise and conditions that each one's generator draws."""
+        clean = encoded.latents
+        times = torch.cat([draw_times(self.flow, 1, generator) for generator in generators]).to(clean)
+        noise = torch.stack([torch.randn(clean.shape[1:], generator=g) for g in generators]).to(clean)
+        told = self._dropped(encoded.conditions, dropout or self.dropout, generators)
         prediction = denoise(model or self.transformer, noisy(clean, noise, times), times, told)
         return flow_loss(prediction, target(self.flow, clean, noise), encoded.weight)
 
@@ -237,15 +238,18 @@ class PortraitModule(lightning.LightningModule):
     def encoded(self, batch: Sample | Encoded) -> Encoded:
         return self.encode(batch) if isinstance(batch, Sample) else batch
 
-    def generator(self, purpose: str) -> torch.Generator:
-        return torch_generator(self.seed, purpose, self.samples_seen, self.global_rank)
+    def generators(self, count: int) -> list[torch.Generator]:
+        """Of the next ``count`` samples of this rank, by their position among those of all ranks: as the loader has it
+        (`training.data.order.batches`), so that any number of ranks draws the same for a sample."""
+        first = self.samples_seen + self.global_rank
+        ranks = self._trainer.world_size if self._trainer else 1
+        return [torch_generator(self.seed, "step", first + k * ranks) for k in range(count)]
 
-    def _dropped(self, told: Conditions, dropout: DropoutSettings, generator: torch.Generator) -> Conditions:
-        for name in CONDITIONS:
-            share = getattr(dropout, name)
-            drawn = torch.rand(len(told.pose), generator=generator)
-            if share:
-                told = told.without([name], (drawn < share).to(told.pose.device))
+    def _dropped(self, told: Conditions, dropout: DropoutSettings, generators: Sequence[torch.Generator]) -> Conditions:
+        drawn = torch.stack([torch.rand(len(CONDITIONS), generator=generator) for generator in generators])
+        for name, at in zip(CONDITIONS, drawn.T, strict=True):
+            if share := getattr(dropout, name):
+                told = told.without([name], (at < share).to(told.pose.device))
         return told
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

@@ -1,6 +1,6 @@
 """A trained model as one thing: what it is told by, what denoises, how it samples; and as one folder.
 
-FOLDER/portrait.json      how it predicts and samples, and the digests of codec and encoder
+FOLDER/portrait.json      how it predicts and samples, and the digests of the three models
 FOLDER/transformer/       the averaged weights, in diffusers' format
 FOLDER/codec/             as it was given to the training
 FOLDER/expression/
@@ -27,12 +27,12 @@ from training.dit import ConditionedTransformer, load_transformer
 from training.encode import Encode
 from training.expression.load import load_encoder
 from training.flow import FlowSettings
-from training.folder import replacing_folder
+from training.folder import digest, replacing_folder
 from training.sampler import SamplerSettings, sample_latents
 from training.streams import torch_generator
 
 RECORD: Final = "portrait.json"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ def load_portrait(folder: str | Path) -> Portrait:
     folder = Path(folder)
     record = _read_record(folder)
     encode = Encode(load_codec(folder / "codec"), load_encoder(folder / "expression"))
-    for name, digest in (("codec", encode.codec.digest), ("expression", encode.expression.digest)):
-        if record.get(name) != digest:
-            raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
+    _check_digest(folder, record, "codec", encode.codec.digest)
+    _check_digest(folder, record, "expression", encode.expression.digest)
     transformer = load_transformer(
         folder / "transformer",
         latent_channels=encode.codec.channels,
         in_channels=input_channels(encode.codec),
         expression_channels=expression_channels(encode.codec, encode.expression.code_size),
     )
+    _check_digest(folder, record, "transformer", transformer_digest(transformer))
     try:
         flow, sampler = FlowSettings(**record["flow"]), SamplerSettings(**record["sampler"])
     except (TypeError, KeyError) as error:
@@ -88,33 +88,39 @@ def load_portrait(folder: str | Path) -> Portrait:
 def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
     """Write the averaged model of a training's checkpoint as a folder; one that was there is replaced.
 
-    Raises UserError for what is no checkpoint, where the codec or encoder it names is gone, or the place is taken.
+    Raises UserError for what is no checkpoint or a damaged one, where the codec or encoder it names is gone or has
+    changed, or the place is taken.
     """
-    stored, out = read_checkpoint(checkpoint), Path(out)
+    trained, out = _trained(checkpoint), Path(out)
     if out.exists() and not (out / RECORD).is_file():
         raise UserError(f"{out}: is there already and no model; name another place, or move it away")
-    about = stored["factorportrait"]
-    model = ConditionedTransformer.from_config(dict(about["architecture"]))
-    prefix = "average."
-    weights = {name[len(prefix) :]: value for name, value in stored["state_dict"].items() if name.startswith(prefix)}
-    model.load_state_dict(weights)
+    if load_codec(trained.codec).digest != trained.codec_digest:
+        raise UserError(f"{trained.codec}: changed since the training; restore the codec it was trained with")
+    if load_encoder(trained.expression).digest != trained.expression_digest:
+        raise UserError(f"{trained.expression}: changed since the training; restore the encoder it was trained with")
     with replacing_folder(out) as beside:
-        model.save_pretrained(beside / "transformer")
-        encode = Encode(load_codec(about["codec folder"]), load_encoder(about["expression folder"]))
-        digests = {"codec": encode.codec.digest, "expression": encode.expression.digest}
-        if digests != {"codec": about["codec"], "expression": about["expression encoder"]}:
-            raise UserError(
-                f"{about['codec folder']}, {about['expression folder']}: changed since the training; restore"
-            )
-        for name in ("codec", "expression"):
-            _copy_model(Path(about[f"{name} folder"]), beside / name)
-        record = {"version": VERSION, "flow": about["flow"], "sampler": about["sampler"], **digests}
+        trained.transformer.save_pretrained(beside / "transformer")
+        _copy_model(trained.codec, beside / "codec")
+        _copy_model(trained.expression, beside / "expression")
+        record = {
+            "version": VERSION,
+            **settings_record(trained.flow, trained.sampler),
+            "codec": trained.codec_digest,
+            "expression": trained.expression_digest,
+            "transformer": transformer_digest(trained.transformer),
+        }
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return out
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A training's checkpoint, on the CPU. Raises UserError for what is none."""
+    """A training's checkpoint, on the CPU. Raises UserError for what is none, or lies in parts."""
+    if Path(path).is_dir():
+        raise UserError(
+            f"{path}: is a folder of each rank's part; gather it by `python -m "
+            f"lightning.fabric.utilities.consolidate_checkpoint {path}` and give the file that this makes, or let "
+            "training.sharded.Sharded write one_file"
+        )
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
@@ -124,6 +130,58 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(stored, dict) or not isinstance(stored.get("factorportrait"), Mapping):
         raise UserError(f"{path}: is no checkpoint of this project; name one that a run's folder holds")
     return stored
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a checkpoint holds of the model."""
+
+    transformer: ConditionedTransformer
+    codec: Path
+    expression: Path
+    codec_digest: str
+    expression_digest: str
+    flow: FlowSettings
+    sampler: SamplerSettings
+
+
+def _trained(checkpoint: str | Path) -> _Trained:
+    stored = read_checkpoint(checkpoint)
+    try:
+        about, weights = stored["factorportrait"], stored["state_dict"]
+        return _Trained(
+            transformer=_averaged(about["architecture"], weights),
+            codec=Path(about["codec folder"]),
+            expression=Path(about["expression folder"]),
+            codec_digest=str(about["codec"]),
+            expression_digest=str(about["expression encoder"]),
+            flow=FlowSettings(**about["flow"]),
+            sampler=SamplerSettings(**about["sampler"]),
+        )
+    except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{checkpoint}: is damaged ({reason}); export another checkpoint of the run") from None
+
+
+def _averaged(architecture: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ConditionedTransformer:
+    """With the weights themselves and no copy of them: what sizes it tells take no memory until the weights agree."""
+    prefix = "average."
+    averaged = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
+    with torch.device("meta"):
+        model: ConditionedTransformer = ConditionedTransformer.from_config(dict(architecture))
+    model.load_state_dict({name: value.float().contiguous() for name, value in averaged.items()}, assign=True)
+    return model
+
+
+def transformer_digest(transformer: ConditionedTransformer) -> str:
+    """SHA-256 of architecture and weights."""
+    config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
+    return digest(config, transformer.state_dict())
+
+
+def _check_digest(folder: Path, record: Mapping[str, Any], name: str, found: str) -> None:
+    if record.get(name) != found:
+        raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
 
 
 def settings_record(flow: FlowSettings, sampler: SamplerSettings) -> dict[str, Any]:

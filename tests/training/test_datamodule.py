@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from manifests.errors import UserError
 from tests.conftest import Generated
@@ -65,7 +64,7 @@ def test_cached_latents_give_batches_that_train(corpus: Generated, parts: Parts,
     assert isinstance(batch, Encoded)
     assert len(batch.key) == 2
     assert batch.weight.max() > 1
-    losses = module.losses(batch, torch.Generator().manual_seed(0))
+    losses = module.losses(batch, module.generators(2))
     assert losses.shape == (2,)
     assert losses.isfinite().all()
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,33 +97,59 @@ def test_a_run_goes_on_from_a_checkpoint_bit_by_bit(
     """By the command itself, in another process, with workers that read ahead."""
     run(corpus, parts, tmp_path / "on", "--resume", str(fitted / "checkpoints" / "step=2.ckpt"), "--data.workers", "1")
     assert logged(tmp_path / "on")["train/loss"] == logged(fitted)["train/loss"][2:]
-    ends = [
-        torch.load(out / "checkpoints" / "final.ckpt", weights_only=True)["state_dict"]
-        for out in (fitted, tmp_path / "on")
-    ]
+    ends = [stored(out / "checkpoints" / "final.ckpt")["state_dict"] for out in (fitted, tmp_path / "on")]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "sharded"])
-def test_two_ranks_train_as_one_does(strategy: str, corpus: Generated, parts: Parts, tmp_path: Path) -> None:
-    """The same global batches: other noise, for it is drawn by rank, so weights agree in kind and not in bits."""
-    done = run(
-        corpus, parts, tmp_path / "two", "--trainer.devices", "2", "--trainer.strategy", strategy,
-        "--data.batch_size", "1", "--trainer.precision", "bf16-mixed", "--trainer.accumulate_grad_batches", "2",
-        "--model.checkpoint_activations", "true",
-    )  # fmt: skip
+def test_two_ranks_train_as_one_does(
+    strategy: str, fitted: Path, corpus: Generated, parts: Parts, tmp_path: Path
+) -> None:
+    """The same samples, noise and steps, so the same weights but for rounding; and one rank goes on from theirs."""
+    both = ("--trainer.devices", "2", "--trainer.strategy", strategy, "--data.batch_size", "1")
+    done = run(corpus, parts, tmp_path / "two", *both)
     assert done.stdout.splitlines()[-1].endswith("model")
-    stored = torch.load(tmp_path / "two" / "checkpoints" / "final.ckpt", weights_only=True)
-    assert stored["factorportrait"]["samples_seen"] == 2 * 2 * 4  # ranks x accumulated batches x steps
+    alone, two = (stored(out / "checkpoints" / "final.ckpt") for out in (fitted, tmp_path / "two"))
+    assert two["factorportrait"]["samples_seen"] == alone["factorportrait"]["samples_seen"] == 8
+    for name, value in alone["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], value, rtol=1e-3, atol=2e-5)
     record = json.loads((tmp_path / "two" / "model" / "transformer" / "config.json").read_text())
     assert record["_class_name"] == "ConditionedTransformer"
     assert load_portrait(tmp_path / "two" / "model").predict(noise_batch()).isfinite().all()
-    on = run(
-        corpus, parts, tmp_path / "on", "--trainer.max_steps", "6",
-        "--resume", str(tmp_path / "two" / "checkpoints" / "final.ckpt"),
-    )  # fmt: skip
-    assert "model" in on.stdout  # one rank goes on from what two made
-    assert len(logged(tmp_path / "on")["train/loss"]) == 2
+
+    middle = str(tmp_path / "two" / "checkpoints" / "step=2.ckpt")
+    run(corpus, parts, tmp_path / "again", *both, "--resume", middle)  # two go on as if they had not stopped
+    again = stored(tmp_path / "again" / "checkpoints" / "final.ckpt")["state_dict"]
+    assert all(torch.equal(again[name], value) for name, value in two["state_dict"].items())
+    run(corpus, parts, tmp_path / "one", "--resume", middle)
+    one = stored(tmp_path / "one" / "checkpoints" / "final.ckpt")["state_dict"]
+    for name, value in alone["state_dict"].items():
+        torch.testing.assert_close(one[name], value, rtol=1e-3, atol=2e-5)
+
+
+def test_half_precision_accumulation_and_checkpointed_activations_by_configuration(
+    corpus: Generated, parts: Parts, tmp_path: Path
+) -> None:
+    words = ("--trainer.precision", "bf16-mixed", "--trainer.accumulate_grad_batches", "2")
+    run(corpus, parts, tmp_path / "run", *words, "--model.checkpoint_activations", "true", "--trainer.max_steps", "2")
+    made = stored(tmp_path / "run" / "checkpoints" / "final.ckpt")
+    assert made["factorportrait"]["samples_seen"] == 2 * 2 * 2  # a batch, accumulated, steps
+    assert made["state_dict"]["transformer.proj_out.weight"].dtype == torch.float32
+
+
+def test_sharded_ranks_refuse_a_checkpoint_of_another_make(
+    fitted: Path, corpus: Generated, parts: Parts, tmp_path: Path
+) -> None:
+    words = ("--trainer.strategy", "sharded", "--model.transformer.heads", "3")
+    done = run(
+        corpus, parts, tmp_path / "run", *words, "--resume", str(fitted / "checkpoints" / "step=2.ckpt"), ok=False
+    )
+    assert "its architecture is" in done.stderr.strip().splitlines()[-1]
+
+
+def stored(checkpoint: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    return content
 
 
 @pytest.mark.parametrize(

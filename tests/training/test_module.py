@@ -181,7 +181,7 @@ def test_a_compiled_step_is_the_step(parts: Parts) -> None:
     losses = []
     for module in (plain, compiled):
         module.configure_model()
-        losses.append(module.losses(module.encode(noise_batch()), torch.Generator().manual_seed(0)))
+        losses.append(module.losses(module.encode(noise_batch()), module.generators(2)))
         losses[-1].mean().backward()
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
     assert compiled.state_dict().keys() == plain.state_dict().keys()
@@ -247,7 +247,7 @@ def test_conditions_are_dropped_on_their_own_as_often_as_said(parts: Parts) -> N
     module = parts.module(dropout=DropoutSettings(0.1, 0.3, 0.0, 0.5))
     module.configure_model()
     told = module.encode(noise_batch(batch=400, frames=1, height=8, width=8)).conditions
-    dropped = module._dropped(told, module.dropout, torch.Generator().manual_seed(0))
+    dropped = module._dropped(told, module.dropout, module.generators(400))
     shares = {
         name: float((getattr(dropped, name).flatten(1) == 0).all(1).float().mean())
         for name in ("reference", "pose", "camera", "expression")

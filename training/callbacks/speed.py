@@ -93,7 +93,7 @@ def step_flops(module: PortraitModule, batch: Any) -> float:
     """Floating-point operations of the transformer in a training step on ``batch``: those of its forward, counted,
     and twice as many for the way back."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module.losses(module.encoded(batch), torch.Generator().manual_seed(0))
+        module.losses(module.encoded(batch), module.generators(len(batch.key)))
     of_transformer = counter.get_flop_counts().get(type(module.transformer).__name__, {})
     return 3.0 * sum(of_transformer.values())
 
