@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import torch
 
 from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS, part_path
@@ -20,6 +19,7 @@ from training.codec.codec import latent_size, slots
 from training.codec.load import load_codec
 from training.data.choice import window_span
 from training.data.clips import Clips
+from training.device import check_device
 from training.expression.load import load_encoder
 from training.latents.encode import Job, ShardTask, encode_shard
 from training.latents.record import FORMAT_VERSION, CacheRecord, settle_record
@@ -102,8 +102,7 @@ def _prepare(
     step: int,
     device: str,
 ) -> Job:
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device: {device} is not here; choose cpu")
+    check_device(device)
     reader = CorpusReader(corpus)
     if reader.is_view:
         raise UserError(f"{reader.url}: is a view; cache each of its {len(reader.sources)} corpora in its own folder")
