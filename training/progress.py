@@ -48,11 +48,12 @@ class _Remaining:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._first: tuple[float, float] | None = None
+        self._total = 0.0
 
     def __call__(self, done: float, total: float) -> str:
         now = self._clock()
-        if self._first is None or done < self._first[1]:
-            self._first = (now, done)
+        if self._first is None or done < self._first[1] or total != self._total:  # another piece of work
+            self._first, self._total = (now, done), total
         since, before = self._first
         if done <= before or now <= since:
             return ""
