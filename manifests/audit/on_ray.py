@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from manifests.audit.probe import GeometryProbe
 from manifests.audit.shard_check import ShardResult, ShardTask, check_shard
 from manifests.corpus import Corpus
 from manifests.errors import UserError
+from manifests.ray_cluster import connected
 
 _RETRIES = 2
 
@@ -25,10 +24,7 @@ def on_ray(address: str, corpora: Sequence[Corpus], probe: GeometryProbe | None)
 
     A program that is connected to Ray already stays so. Raises UserError if there is no cluster at `address`.
     """
-    ours = not ray.is_initialized()
-    if ours:
-        _join(address)
-    try:
+    with connected(address):
         shared: Any = ray.put((tuple(corpora), probe))
         remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(_check)
 
@@ -37,9 +33,6 @@ def on_ray(address: str, corpora: Sequence[Corpus], probe: GeometryProbe | None)
             return lambda: _result(task, reference, corpora)
 
         yield submit, max(1, int(ray.cluster_resources().get("CPU", 1)))
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 def _check(task: ShardTask, shared: tuple[Sequence[Corpus], GeometryProbe | None]) -> ShardResult:
@@ -57,17 +50,3 @@ def _result(task: ShardTask, reference: ray.ObjectRef, corpora: Sequence[Corpus]
         if isinstance(error.cause, UserError):
             raise error.cause from None
         raise
-
-
-def _join(address: str) -> None:
-    try:
-        host, _, port = address.rpartition(":")
-        if host and port.isdecimal() and "/" not in host:  # where nobody listens, Ray itself would wait for minutes
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"--address {address}: cannot join a Ray cluster there ({type(error).__name__}: {reason}); "
-            "start one with `ray start --head`, or leave --address out to use this machine"
-        ) from None
