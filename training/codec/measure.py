@@ -16,6 +16,7 @@ from torch import Tensor
 
 from training.codec.codec import Codec
 from training.data.batch import Sample
+from training.measures import psnr
 
 Array = NDArray[Any]
 
@@ -72,8 +73,8 @@ def measure(codec: Codec, windows: Iterable[Sample], sheet: Sheet | None = None,
             sheet.add(frames, pictures, normals)
         figures.append(
             (
-                psnr(frames.video, pictures),
-                psnr(frames.video, pictures, frames.alpha),
+                float(psnr(frames.video[None], pictures[None])),
+                float(psnr(frames.video[None], pictures[None], frames.alpha[None])),
                 normal_error_deg(frames.pose_normals, normals),
                 float(latents.mean()),
                 float(latents.square().mean()),
@@ -81,17 +82,6 @@ def measure(codec: Codec, windows: Iterable[Sample], sheet: Sheet | None = None,
         )
     whole, foreground, angle, mean, square = np.nanmean(np.array(figures), axis=0).tolist()
     return Fidelity(len(figures), whole, foreground, angle, mean, math.sqrt(max(square - mean * mean, 0.0)))
-
-
-def psnr(true: Tensor, made: Tensor, weight: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio in decibels of pictures [3, ...] in [-1, 1], so of peak 2; pixels count by ``weight``
-    [1, ...]. NaN where nothing has weight."""
-    squares = (true - made).square().mean(0, keepdim=True)
-    weight = torch.ones_like(squares) if weight is None else weight
-    total = float(weight.sum())
-    if total == 0:
-        return math.nan
-    return 10 * math.log10(4 / max(float((squares * weight).sum()) / total, 1e-12))
 
 
 def normal_error_deg(true: Tensor, made: Tensor) -> float:

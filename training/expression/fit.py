@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from manifests.errors import UserError
 from training.device import check_device
+from training.ema import update_average
 from training.expression.cnn import CnnEncoder, save_cnn
 from training.expression.faces import Faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
@@ -114,7 +115,7 @@ def train(
         nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
         optimiser.step()
         step += 1
-        _follow(average, pupil, min(_AVERAGE, step / (step + 9)))
+        update_average(average, pupil, step - 1, _AVERAGE)
         minutes = (time.monotonic() - began) / 60
         share = max(step / settings.steps, minutes / settings.minutes if settings.minutes else 0.0)
         if judges is not None and (share >= check / _CHECKS or share >= 1):
@@ -162,12 +163,6 @@ def _rate(share: float) -> float:
     """Of the learning rate: up in the first twentieth, then down along a cosine."""
     falling = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
     return min(1.0, 0.01 + share / _WARM_UP) * falling
-
-
-@torch.no_grad()
-def _follow(average: Pupil, pupil: Pupil, decay: float) -> None:
-    for kept, now in zip(average.parameters(), pupil.parameters(), strict=True):
-        kept.lerp_(now, 1 - decay)
 
 
 def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Tensor]:

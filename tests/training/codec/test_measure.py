@@ -11,23 +11,10 @@ import torch
 from PIL import Image
 
 from training.codec.frames import spread
-from training.codec.measure import Sheet, normal_error_deg, psnr
+from training.codec.measure import Sheet, normal_error_deg
 from training.data.batch import TENSORS, Sample
 
 REST = [name for name in TENSORS if name not in ("video", "pose_normals")]
-
-
-def test_psnr_by_hand() -> None:
-    true = torch.zeros(3, 2, 4, 4)
-    assert psnr(true, true + 0.02) == pytest.approx(40)  # of a peak of 2, 1%
-    made = true.clone()
-    made[:, :, :, :2] = 0.2
-    left = torch.zeros(1, 2, 4, 4)
-    left[..., :2] = 1
-    assert psnr(true, made, left) == pytest.approx(20)
-    assert psnr(true, made) == pytest.approx(20 + 10 * math.log10(2))
-    assert psnr(true, made, 1 - left) > 100
-    assert math.isnan(psnr(true, made, torch.zeros_like(left)))
 
 
 def test_angle_by_hand() -> None:
