@@ -127,6 +127,11 @@ def validation_batches(data: PortraitData) -> list[Sample]:
     except UserError as error:
         raise UserError(f"{error}; or set data.validation_clips to 0, which validates nothing") from None
     whole = min(data.validation_clips, len(clips)) // ranks * ranks  # as many on every rank: they wait for one another
+    if whole == 0:
+        raise UserError(
+            f"data.validation_clips: {data.validation_clips} of {len(clips)} clips of split validation leave none for "
+            f"each of {ranks} ranks; ask for at least {ranks}, or for 0, which validates nothing"
+        )
     samples = [
         read_sample(clips, choose(clips, i, data.frames, data.step, data.references, data.seed, "validation"))
         for i in range(rank, whole, ranks)

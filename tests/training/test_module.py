@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from manifests.errors import UserError
 from tests.training.conftest import SMALL, Parts, noise_batch, write_codec, write_encoder
+from training.callbacks.speed import step_flops
 from training.data.batch import Sample
 from training.dit import TransformerSettings
 from training.flow import FlowSettings
@@ -189,6 +190,25 @@ def test_a_compiled_step_is_the_step(parts: Parts) -> None:
     for name, weight in theirs.items():
         if weight.grad is not None:
             torch.testing.assert_close(ours[name].grad, weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_counting_operations_leaves_a_model_to_be_compiled(parts: Parts) -> None:
+    module = parts.module()
+    module.configure_model()
+    graphs: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> Callable[..., object]:
+        graphs.append(len(graph.graph.nodes))
+        return graph.forward
+
+    torch._dynamo.reset()
+    module.transformer.compile(backend=backend)
+    counted = step_flops(module, noise_batch())
+    assert counted > 0
+    assert not graphs
+    module.losses(module.encode(noise_batch()), module.generators(2))
+    assert sum(graphs) > 0
+    torch._dynamo.reset()
 
 
 def test_a_checkpoint_of_another_make_is_refused(parts: Parts, tmp_path: Path) -> None:

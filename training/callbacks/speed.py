@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import lightning
@@ -92,10 +93,20 @@ def _waited(trainer: lightning.Trainer) -> float:
 def step_flops(module: PortraitModule, batch: Any) -> float:
     """Floating-point operations of the transformer in a training step on ``batch``: those of its forward, counted,
     and twice as many for the way back."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with _uncompiled(module.transformer), torch.no_grad(), FlopCounterMode(display=False) as counter:
         module.losses(module.encoded(batch), module.generators(len(batch.key)))
     of_transformer = counter.get_flop_counts().get(type(module.transformer).__name__, {})
     return 3.0 * sum(of_transformer.values())
+
+
+@contextlib.contextmanager
+def _uncompiled(model: torch.nn.Module) -> Iterator[None]:
+    """A compiled module that is called first while operations are counted would stay uncompiled for good."""
+    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = compiled
 
 
 def device_flops(device: torch.device, dtype: torch.dtype) -> float:

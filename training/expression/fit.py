@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manifests.errors import UserError
+from training.data.clips import Clips
 from training.device import check_device
 from training.ema import update_average
 from training.expression.cnn import CnnEncoder, save_cnn
@@ -143,9 +144,10 @@ def encode_faces(
 
 def _validation(corpus: str, settings: ExpressionSettings) -> Faces | None:
     try:
-        return read_faces(corpus, "validation", settings.sizes.picture_size, most=settings.most_faces)
+        Clips(corpus, split="validation")
     except UserError:  # a corpus without such people: training goes on to its end
         return None
+    return read_faces(corpus, "validation", settings.sizes.picture_size, most=settings.most_faces)
 
 
 def _new_pupil(classroom: Classroom, settings: ExpressionSettings) -> Pupil:
