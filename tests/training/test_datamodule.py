@@ -14,6 +14,7 @@ from manifests.errors import UserError
 from tests.conftest import Generated
 from tests.training.conftest import SMALL, Parts, write_encoder
 from training.data.choice import ReferenceWeights
+from training.data.clips import Clips
 from training.datamodule import PortraitData
 from training.dit import TransformerSettings
 from training.encode import Encoded
@@ -92,6 +93,33 @@ def test_a_split_that_is_empty_validates_nothing_only_if_told_so(corpus: Generat
     with pytest.raises(UserError, match="validation_clips to 0"):
         data(corpus, parts.module()).val_dataloader()
     assert data(corpus, parts.module(), validation_clips=0).val_dataloader() == []
+
+
+@pytest.fixture
+def validating(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training people stand in for a split validation, which the tests' corpus does not have."""
+    monkeypatch.setattr("training.datamodule.Clips", lambda corpus, split, **_: Clips(corpus, split="train"))
+
+
+@pytest.mark.usefixtures("validating")
+def test_ranks_share_the_clips_to_validate_on(corpus: Generated, parts: Parts) -> None:
+    alone = validated(corpus, parts.module(), 0, 1)
+    shares = [validated(corpus, parts.module(), rank, 2) for rank in range(2)]
+    assert len(alone) == 2
+    assert [len(share) for share in shares] == [1, 1]
+    assert shares[0] + shares[1] == alone
+
+
+@pytest.mark.usefixtures("validating")
+def test_more_ranks_than_clips_to_validate_on_are_said(corpus: Generated, parts: Parts) -> None:
+    with pytest.raises(UserError, match=r"validation_clips: 2 of .* leave none for each of 3 ranks"):
+        validated(corpus, parts.module(), 0, 3)
+
+
+def validated(corpus: Generated, module: PortraitModule, rank: int, ranks: int) -> list[str]:
+    made = data(corpus, module, validation_clips=2)
+    made.trainer.global_rank, made.trainer.world_size = rank, ranks  # type: ignore[union-attr, misc]
+    return [key for batch in made.val_dataloader() for key in batch.key]
 
 
 def test_latents_of_another_corpus_are_refused(corpus: Generated, parts: Parts, latents: str, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import torch
 
 from manifests.errors import UserError
 from tests.conftest import Generated
+from training.data.clips import Clips
 from training.expression.cnn import CnnSizes
+from training.expression.faces import Faces, read_faces
 from training.expression.fit import encode_faces, fit_expression, train
 from training.expression.lessons import Classroom, Pupil
 from training.expression.load import load_encoder
@@ -85,6 +87,21 @@ def test_a_corpus_without_training_people_is_refused(corpus: Generated, tmp_path
         fit_expression(str(corpus.out), tmp_path / "out", dataclasses.replace(QUICK, most_faces=1))
     with pytest.raises(UserError):
         fit_expression(str(tmp_path), tmp_path / "out", QUICK)
+
+
+def test_validation_people_who_cannot_be_read_stop_the_training(
+    corpus: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(place: str, split: str, *sizes: int, **most: int) -> Faces:
+        if split == "validation":
+            raise UserError("clip 7: damaged")
+        return read_faces(place, split, *sizes, **most)
+
+    monkeypatch.setattr("training.expression.fit.read_faces", damaged)
+    fit_expression(str(corpus.out), tmp_path / "none", QUICK)  # there are none to read
+    monkeypatch.setattr("training.expression.fit.Clips", lambda place, split: Clips(place, split="train"))
+    with pytest.raises(UserError, match="clip 7: damaged"):
+        fit_expression(str(corpus.out), tmp_path / "some", QUICK)
 
 
 def test_a_place_that_is_taken_is_refused_before_anything_is_read(tmp_path: Path) -> None:
