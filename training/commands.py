@@ -34,7 +34,10 @@ def add_commands(commands: Any) -> None:
     report = _action(actions, "report", "swap tests of a trained model on people never seen, with a sheet", _report)
     report.add_argument("--model", required=True, metavar="DIR", help="the model folder of a fit")
     report.add_argument("--split", default="test")
+    report.add_argument("--subset", metavar="LIST", help="clips of a list that `select` wrote")
     report.add_argument("--clips", type=int, default=48, metavar="N")
+    report.add_argument("--frames", type=int, metavar="T", help="frames of a window (default: as trained)")
+    report.add_argument("--step", type=int, metavar="T", help="frames from one of a window to its next (as trained)")
     report.add_argument("--device", default="cpu")
     report.add_argument("--seed", type=int, default=0)
 
@@ -127,7 +130,10 @@ def _report(arguments: argparse.Namespace) -> None:
             arguments.corpus,
             arguments.out,
             split=arguments.split,
+            subset=arguments.subset,
             clips=arguments.clips,
+            frames=arguments.frames,
+            step=arguments.step,
             seed=arguments.seed,
             device=arguments.device,
             progress=progress,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,10 +22,12 @@ from training.data.samples import read_sample
 from training.latents.encoded import CachedLatents
 from training.latents.read import LatentClips
 from training.module import PortraitModule
+from training.portrait import VideoFormat
 
 
 class PortraitData(lightning.LightningDataModule):
-    """Batches of a corpus. Where the training stands is the module's ``samples_seen``, and nothing is kept here."""
+    """Batches of a corpus. Where the training stands is the module's ``samples_seen``; a checkpoint holds of the data
+    only what they were, to say when a run goes on with others."""
 
     def __init__(
         self,
@@ -39,7 +43,8 @@ class PortraitData(lightning.LightningDataModule):
         validation_clips: int = 16,
         seed: int = 0,
     ) -> None:
-        """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``factorportrait select`` wrote.
+        """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``factorportrait select`` wrote,
+        of which each split uses its own.
         ``frames`` must suit the codec, ``step`` takes every so many-th of the clip's; ``batch_size`` is each rank's.
         ``latents`` is what `cache-latents` made of the corpus, trained on instead of pictures, in its own windows.
         Raises UserError if the corpus cannot be read or its clips have too few frames or views."""
@@ -54,7 +59,9 @@ class PortraitData(lightning.LightningDataModule):
         """Raises UserError for what the module cannot take, before anything is read."""
         module = self.trainer.lightning_module if self.trainer else None
         if isinstance(module, PortraitModule):
-            module.check(self.frames, self.clips.resolution)
+            height, width = self.clips.resolution
+            module.check(self.frames, (height, width))
+            module.format = VideoFormat(self.frames, self.step, self.clips.fps / self.step, height, width)
         loader = PortraitLoader(
             self.clips,
             source=self._cached(module) if self.latents else None,
@@ -65,6 +72,7 @@ class PortraitData(lightning.LightningDataModule):
             seed=self.seed,
             workers=self.workers,
             faults=self.faults,
+            endless=True,
         )
         loader.start_at(getattr(module, "samples_seen", 0))
         return Endless(loader)
@@ -89,6 +97,26 @@ class PortraitData(lightning.LightningDataModule):
         source.check()
         return source
 
+    def state_dict(self) -> dict[str, Any]:
+        """What, next to seed and position, settles the samples."""
+        return {
+            "clips": self.clips.digest,
+            "frames": self.frames,
+            "step": self.step,
+            "references": dataclasses.asdict(self.references),
+            "latents": self.latents is not None,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Warns where a run goes on with other samples than it would have had: a corpus may have grown meanwhile."""
+        changed = [name for name, value in self.state_dict().items() if state_dict.get(name) != value]
+        if changed:
+            warnings.warn(
+                f"data: {', '.join(changed)} are others than the checkpoint's, so the samples from here on are not "
+                "those of a run that was never stopped",
+                stacklevel=2,
+            )
+
     def val_dataloader(self) -> Any:
         """The same windows of the first clips of split validation at each time. Raises UserError if it has none."""
         batches: Any = validation_batches(self) if self.validation_clips else []
@@ -96,7 +124,7 @@ class PortraitData(lightning.LightningDataModule):
 
 
 class Endless:
-    """A loader without a last batch: a fit counts steps, so that passes over the corpus need not be whole."""
+    """An endless loader whose batches are waited for by the clock."""
 
     def __init__(self, loader: PortraitLoader) -> None:
         self._loader = loader
@@ -108,22 +136,19 @@ class Endless:
         return self._loader.faults
 
     def __iter__(self) -> Iterator[Any]:
+        batches = iter(self._loader)
         while True:
-            batches = iter(self._loader)
-            while True:
-                start = time.perf_counter()
-                batch = next(batches, None)
-                self.waited_s += time.perf_counter() - start
-                if batch is None:
-                    break
-                yield batch
+            start = time.perf_counter()
+            batch = next(batches)
+            self.waited_s += time.perf_counter() - start
+            yield batch
 
 
 def validation_batches(data: PortraitData) -> list[Sample]:
     """Batches of this rank's share of the first clips of split validation."""
     rank, ranks = (data.trainer.global_rank, data.trainer.world_size) if data.trainer else (0, 1)
     try:
-        clips = Clips(data.corpus, split="validation")
+        clips = Clips(data.corpus, split="validation", subset=data.subset)
     except UserError as error:
         raise UserError(f"{error}; or set data.validation_clips to 0, which validates nothing") from None
     whole = min(data.validation_clips, len(clips)) // ranks * ranks  # as many on every rank: they wait for one another

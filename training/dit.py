@@ -83,6 +83,10 @@ class ConditionedTransformer(WanTransformer3DModel):
         )
         self.expression_embedder = ExpressionEmbedder(expression_channels, width)
 
+    def register_to_config(self, **settings: Any) -> None:
+        """diffusers'; without what its class has and ours does not take."""
+        super().register_to_config(**{name: value for name, value in settings.items() if name not in _NOT_OURS})
+
     def forward(
         self,
         hidden_states: Tensor,
@@ -274,6 +278,8 @@ def _modulate(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 def _gate(tokens: Tensor, gate: Tensor) -> Tensor:
     return (tokens.unflatten(1, (gate.shape[1], -1)) * gate).flatten(1, 2)
 
+
+_NOT_OURS = ("image_dim", "added_kv_proj_dim", "pos_embed_seq_len")
 
 _OF_TEXT = (
     "text_embedder.", ".norm2.", ".attn2.to_q.", ".attn2.to_k.", ".attn2.to_v.", ".attn2.norm_q.", ".attn2.norm_k.",

@@ -32,8 +32,11 @@ def fit(arguments: Sequence[str] | None = None) -> Path | None:
         trainer, resume = command.trainer, command.config["resume"]
         if trainer.max_steps < 1:
             raise UserError("trainer.max_steps: not set; a fit has no last epoch, so give the number of steps")
-        if trainer.precision in ("bf16-true", "16-true"):
-            raise UserError(f"trainer.precision: {trainer.precision} rounds the weights; choose bf16-mixed or 32-true")
+        if trainer.precision not in ("bf16-mixed", "32-true", "64-true"):
+            raise UserError(
+                f"trainer.precision: {trainer.precision} rounds the weights, or needs losses scaled, which hides "
+                "gradients that are not finite; choose bf16-mixed or 32-true"
+            )
         last = Path(command.config["out"]) / "checkpoints" / "last.ckpt"
         if resume is None and last.exists():
             raise UserError(f"--out {command.config['out']}: holds a run; go on with --resume {last}, or name another")
@@ -95,6 +98,7 @@ class _Command(LightningCLI):
         callbacks = list(settings["callbacks"] or [])
         if not any(isinstance(callback, Speed) for callback in callbacks):
             callbacks.append(Speed())
+        callbacks.sort(key=lambda callback: not isinstance(callback, Speed))  # first: it times what the others do not
         if settings["enable_progress_bar"] is not False:
             callbacks.append(Progress())
         if settings["enable_checkpointing"] is not False and not any(isinstance(c, ModelCheckpoint) for c in callbacks):

@@ -5,13 +5,14 @@ x_t = (1 - t) x + t n for t in [0, 1]; its velocity is n - x. Source: Liu et al.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from manifests.errors import UserError
+from manifests.errors import require
 
 TIMESTEPS = 1000
 """What t = 1 is called to the model, as Wan was trained."""
@@ -35,13 +36,9 @@ class FlowSettings:
     high_noise: float = 0.98
 
     def __post_init__(self) -> None:
-        if self.shift <= 0:
-            raise UserError(f"flow.shift: {self.shift} given; give a number above 0 (1 shifts nothing)")
-        if not 0 <= self.high_noise_share <= 1 or not 0 <= self.high_noise < 1:
-            raise UserError(
-                f"flow: high_noise_share {self.high_noise_share} and high_noise {self.high_noise} given; both lie "
-                "between 0 and 1"
-            )
+        require(0 < self.shift < math.inf, "flow.shift", self.shift, "a number above 0 (1 shifts nothing)")
+        require(0 <= self.high_noise_share <= 1, "flow.high_noise_share", self.high_noise_share, "a share from 0 to 1")
+        require(0 <= self.high_noise < 1, "flow.high_noise", self.high_noise, "a time from 0 to below 1")
 
 
 def shift_time(u: Tensor, shift: float) -> Tensor:

@@ -23,7 +23,7 @@ from training.encode import Encode, Encoded
 from training.expression.load import load_encoder
 from training.flow import FlowSettings, draw_times, flow_loss, noisy, target
 from training.optimiser import OptimiserSettings, make_optimiser, schedule
-from training.portrait import Portrait, settings_record
+from training.portrait import Portrait, VideoFormat, settings_record
 from training.regions import LossWeights
 from training.sampler import SamplerSettings, denoise
 from training.sharded import Sharded, shard
@@ -76,7 +76,9 @@ class PortraitModule(lightning.LightningModule):
         self.flow, self.dropout, self.optimiser_settings, self.sampler = flow, dropout, optimiser, sampler
         self.average_decay, self.seed = average_decay, seed
         self.samples_seen = 0
-        self._keys: tuple[str, ...] = ()
+        self.format = VideoFormat()
+        """Of what it is trained on; the data set it."""
+        self._keys: list[str] = []
         self._settings, self._base = transformer, base
         self._folders = str(Path(codec).absolute()), str(Path(expression).absolute())
         self._checkpoint_activations, self._compile = checkpoint_activations, compile
@@ -125,7 +127,7 @@ class PortraitModule(lightning.LightningModule):
     def training_step(self, batch: Sample | Encoded, batch_idx: int) -> Tensor:
         """Raises UserError that names the batch when its loss is not finite."""
         losses = self.losses(self.encoded(batch), self.generators(len(batch.key)))
-        self._keys = batch.key
+        self._keys.extend(batch.key)
         if not bool(losses.isfinite().all()):
             raise self._not_finite("loss", [key for key, x in zip(batch.key, losses, strict=True) if not x.isfinite()])
         loss = losses.mean()
@@ -134,11 +136,13 @@ class PortraitModule(lightning.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Raises UserError that names the batch when the gradient is not finite: no weight has been touched then."""
+        """Raises UserError that names what was summed up when the gradient is not finite: no weight has been touched
+        then."""
         norm = gradient_norm(self.transformer)
         if not bool(norm.isfinite()):
-            raise self._not_finite("gradient", list(self._keys))
+            raise self._not_finite("gradient", of_all_ranks(self._keys))
         self.log("train/gradient_norm", norm, batch_size=len(self._keys))
+        self._keys.clear()
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
@@ -178,7 +182,7 @@ class PortraitModule(lightning.LightningModule):
         seed: int = 0,
     ) -> Tensor:
         """`Portrait.predict` by the averaged weights."""
-        model = Portrait(self.encode, self.average, self.flow, self.sampler)
+        model = Portrait(self.encode, self.average, self.flow, self.sampler, self.format)
         there = None if driver is None else driver.to(self.device)
         return model.predict(sample.to(self.device), there, sampler, seed)
 
@@ -196,12 +200,13 @@ class PortraitModule(lightning.LightningModule):
             "samples_seen": self.samples_seen,
             "codec folder": self._folders[0],
             "expression folder": self._folders[1],
-            **settings_record(self.flow, self.sampler),
+            **settings_record(self.flow, self.sampler, self.format),
             **self._identity(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises UserError for a checkpoint of other software, another codec, encoder, seed or architecture."""
+        """Raises UserError for a checkpoint of other software, another codec, encoder, optimiser, seed or
+        architecture."""
         saved = checkpoint.get("factorportrait")
         if not isinstance(saved, dict):
             raise UserError("checkpoint: was not written by this project; give one from its own runs")
@@ -216,22 +221,20 @@ class PortraitModule(lightning.LightningModule):
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint only makes sense with."""
-        config = {
-            name: value
-            for name, value in self.transformer.config.items()
-            if not name.startswith("_") and name not in _NOT_OURS
-        }
+        config = {name: value for name, value in self.transformer.config.items() if not name.startswith("_")}
         return {
             "architecture": {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()},
             "codec": self.encode.codec.digest,
             "expression encoder": self.encode.expression.digest,
             "prediction": self.flow.prediction,
+            "optimiser": self.optimiser_settings.name,
             "seed": self.seed,
         }
 
     def _not_finite(self, what: str, keys: list[str]) -> UserError:
         return UserError(
-            f"the {what} is not finite at sample {self.samples_seen}: {', '.join(keys[:8])}; look at these clips, "
+            f"the {what} is not finite at sample {self.samples_seen}: {', '.join(keys[:_NAMED])}"
+            f"{f' and {len(keys) - _NAMED} more' if len(keys) > _NAMED else ''}; look at these clips, "
             "lower optimiser.learning_rate, or train in 32 bits; go on from the last checkpoint, which is from before"
         )
 
@@ -262,8 +265,16 @@ def gradient_norm(model: torch.nn.Module) -> Tensor:
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
-_NOT_OURS = ("image_dim", "added_kv_proj_dim", "pos_embed_seq_len")
-"""What diffusers' class has and ours does not take."""
+def of_all_ranks(keys: Sequence[str]) -> list[str]:
+    """All ranks must ask at once."""
+    if not torch.distributed.is_initialized():
+        return list(keys)
+    gathered: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(gathered, list(keys))
+    return [key for each in gathered for key in each]
+
+
+_NAMED = 8
 
 
 def _short(value: Any) -> str:

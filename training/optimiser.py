@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class OptimiserSettings:
     """Of the learning rate at the end of a cosine."""
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.muon_learning_rate <= 0:
-            raise UserError(f"optimiser.learning_rate: {self.learning_rate} given; give a number above 0")
-        if self.warmup_steps < 0:
-            raise UserError(f"optimiser.warmup_steps: {self.warmup_steps} given; give 0 or more")
+        for name in ("learning_rate", "muon_learning_rate", "expression_factor"):
+            require(0 < getattr(self, name) < math.inf, f"optimiser.{name}", getattr(self, name), "a number above 0")
+        for name in ("weight_decay", "warmup_steps"):
+            require(0 <= getattr(self, name) < math.inf, f"optimiser.{name}", getattr(self, name), "0 or more")
+        require(all(0 <= beta < 1 for beta in self.betas), "optimiser.betas", self.betas, "two from 0 to below 1")
+        require(0 <= self.final_share <= 1, "optimiser.final_share", self.final_share, "a share from 0 to 1")
 
 
 def make_optimiser(model: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:

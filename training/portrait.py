@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from manifests.errors import UserError
-from training.codec.load import load_codec
+from training.codec.load import codec_folder, load_codec
 from training.conditioning import expression_channels, input_channels
 from training.data.batch import Sample
 from training.dit import ConditionedTransformer, load_transformer
@@ -32,7 +32,21 @@ from training.sampler import SamplerSettings, sample_latents
 from training.streams import torch_generator
 
 RECORD: Final = "portrait.json"
-VERSION: Final = 2
+VERSION: Final = 3
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """The videos that a model was trained on."""
+
+    frames: int = 1
+    """Of a window."""
+    step: int = 1
+    """Frames of the clip from one of a window to the next."""
+    fps: float = 0.0
+    """Of a window, so of every ``step``-th frame."""
+    height: int = 0
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class Portrait:
     transformer: nn.Module
     flow: FlowSettings
     sampler: SamplerSettings
+    format: VideoFormat
 
     @torch.no_grad()
     def predict(
@@ -80,9 +95,10 @@ def load_portrait(folder: str | Path) -> Portrait:
     _check_digest(folder, record, "transformer", transformer_digest(transformer))
     try:
         flow, sampler = FlowSettings(**record["flow"]), SamplerSettings(**record["sampler"])
+        video = VideoFormat(**record["video"])
     except (TypeError, KeyError) as error:
         raise UserError(f"{folder}/{RECORD}: is damaged ({error}); take another copy of the model") from None
-    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler)
+    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, video)
 
 
 def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
@@ -100,11 +116,11 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
         raise UserError(f"{trained.expression}: changed since the training; restore the encoder it was trained with")
     with replacing_folder(out) as beside:
         trained.transformer.save_pretrained(beside / "transformer")
-        _copy_model(trained.codec, beside / "codec")
+        _copy_model(codec_folder(trained.codec), beside / "codec")
         _copy_model(trained.expression, beside / "expression")
         record = {
             "version": VERSION,
-            **settings_record(trained.flow, trained.sampler),
+            **settings_record(trained.flow, trained.sampler, trained.format),
             "codec": trained.codec_digest,
             "expression": trained.expression_digest,
             "transformer": transformer_digest(trained.transformer),
@@ -143,6 +159,7 @@ class _Trained:
     expression_digest: str
     flow: FlowSettings
     sampler: SamplerSettings
+    format: VideoFormat
 
 
 def _trained(checkpoint: str | Path) -> _Trained:
@@ -157,6 +174,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             expression_digest=str(about["expression encoder"]),
             flow=FlowSettings(**about["flow"]),
             sampler=SamplerSettings(**about["sampler"]),
+            format=VideoFormat(**about["video"]),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -184,8 +202,12 @@ def _check_digest(folder: Path, record: Mapping[str, Any], name: str, found: str
         raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
 
 
-def settings_record(flow: FlowSettings, sampler: SamplerSettings) -> dict[str, Any]:
-    return {"flow": dataclasses.asdict(flow), "sampler": dataclasses.asdict(sampler)}
+def settings_record(flow: FlowSettings, sampler: SamplerSettings, video: VideoFormat) -> dict[str, Any]:
+    return {
+        "flow": dataclasses.asdict(flow),
+        "sampler": dataclasses.asdict(sampler),
+        "video": dataclasses.asdict(video),
+    }
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -203,9 +225,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _copy_model(source: Path, target: Path) -> None:
-    """Its config and tensors alone; of a pipeline's folder the autoencoder's."""
-    if not (source / "config.json").exists() and (source / "vae").is_dir():
-        source = source / "vae"
+    """Its config and tensors alone."""
     target.mkdir()
     for file in source.iterdir():
         if file.is_file() and (file.name == "config.json" or file.suffix == ".safetensors"):

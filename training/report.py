@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from training.cases import CaseSettings, make_cases
+from training.codec.codec import slots
 from training.data.batch import Sample
+from training.data.choice import window_span
 from training.data.clips import Clips
 from training.device import check_device
 from training.portrait import load_portrait
@@ -24,8 +26,10 @@ def report_swaps(
     out: str | Path,
     *,
     split: str = "test",
+    subset: str | None = None,
     clips: int = 48,
     frames: int | None = None,
+    step: int | None = None,
     shown: int = 8,
     seed: int = 0,
     device: str = "cpu",
@@ -33,15 +37,17 @@ def report_swaps(
 ) -> SwapReport:
     """Write ``swaps.md``, ``swaps.json`` and ``swaps.png`` into folder ``out``.
 
-    ``frames`` are those of a window, by default as many as the clips have and the codec takes. Raises UserError for a
-    model or corpus that cannot be read, a split of fewer than two clips, and a device that is not here.
+    Windows have ``frames`` frames, each ``step`` behind the last, by default as the model was trained; ``subset`` is a
+    list of clips that ``factorportrait select`` wrote. Raises UserError for a model or corpus that cannot be read, a
+    split of fewer than two clips, and a device that is not here.
     """
     check_device(device)
     portrait = load_portrait(model).to(device)
-    chosen = Clips(corpus, split=split)
-    stride = portrait.encode.codec.temporal_stride
-    longest = (int(chosen.frames.min()) - 1) // stride * stride + 1
-    settings = CaseSettings(clips=clips, frames=frames or longest, seed=seed)
+    frames = portrait.format.frames if frames is None else frames
+    step = portrait.format.step if step is None else step
+    settings = CaseSettings(clips=clips, frames=frames, step=step, seed=seed)
+    slots(portrait.encode.codec, frames)
+    chosen = Clips(corpus, split=split, subset=subset, frames=window_span(frames, step))
     trials = make_trials(make_cases(chosen, settings), seed)
     forwards = 0
 

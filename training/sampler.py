@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor, nn
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
 from training.conditioning import CONDITIONS, Conditions
 from training.flow import TIMESTEPS, FlowSettings, velocity
 
@@ -25,10 +26,12 @@ class SamplerSettings:
     """Scale of each condition (`conditioning.CONDITIONS`): 1 uses it as trained, more exaggerates it."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"sampler.steps: {self.steps} given; give at least 1")
+        require(self.steps >= 1, "sampler.steps", self.steps, "at least 1")
+        require(0 < self.shift < math.inf, "sampler.shift", self.shift, "a number above 0 (1 shifts nothing)")
         if unknown := set(self.guidance) - set(CONDITIONS):
             raise UserError(f"sampler.guidance: {sorted(unknown)[0]!r} is no condition; use {', '.join(CONDITIONS)}")
+        for name, scale in self.guidance.items():
+            require(math.isfinite(scale), f"sampler.guidance.{name}", scale, "a number (1 changes nothing)")
 
 
 def sample_latents(

@@ -11,13 +11,16 @@ import torch
 import yaml
 
 import training.configs
+from tests.conftest import Generated
+from tests.training.conftest import Parts
 from training.dit import TransformerSettings, build_transformer
+from training.fit import parse
 from training.size import transformer_size
 
 CONFIGS = {path.stem: path for path in Path(training.configs.__file__).parent.glob("*.yaml")}
 
 SIZES = {  # latent channels, temporal and spatial stride of the codec; pictures; millions of weights
-    "tiny": (64, 1, 8, 64, 6.5),
+    "tiny": (64, 1, 8, 64, 6.3),
     "wan-1.3b": (16, 4, 8, 512, 1422),
     "wan-5b": (48, 4, 16, 512, 5011),
     "wan-14b": (16, 4, 8, 512, 14317),
@@ -48,6 +51,27 @@ def test_it_is_instantiated_on_the_meta_device(name: str) -> None:
     assert all(weight.is_meta for weight in model.parameters())
     millions = sum(weight.numel() for weight in model.parameters()) / 1e6
     assert millions == pytest.approx(SIZES[name][4], rel=0.02)
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_the_command_reads_it(name: str, corpus: Generated, parts: Parts, tmp_path: Path) -> None:
+    """All but the machine and the data, of which the tests have others, is as the file says."""
+    command = parse([
+        "--config", str(CONFIGS[name]), "--out", str(tmp_path), "--data.corpus", str(corpus.out), "--data.frames", "5",
+        "--data.batch_size", "2", "--model.codec", parts.codec, "--model.expression", parts.expression,
+        "--model.base", "null", "--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto",
+        "--trainer.num_nodes", "1",
+    ])  # fmt: skip
+    config = read(name)
+    assert command.trainer.max_steps == config["trainer"]["max_steps"]
+    assert command.trainer.gradient_clip_val == config["trainer"]["gradient_clip_val"]
+    assert command.trainer.precision == config["trainer"]["precision"]
+    assert command.model._settings == TransformerSettings(**config["model"]["transformer"])
+    assert vars(command.model.flow).items() >= config["model"]["flow"].items()
+    assert command.model.optimiser_settings.learning_rate == float(config["model"]["optimiser"]["learning_rate"])
+    wanted = {entry["class_path"] for entry in config["trainer"].get("callbacks", ())}
+    names = {f"{type(each).__module__}.{type(each).__name__}" for each in command.trainer.callbacks}
+    assert wanted <= names
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +15,16 @@ import pytest
 from manifests.errors import UserError
 from tests.conftest import Generated
 from tests.training.conftest import SMALL, Parts, write_encoder
+from training.callbacks.swap_tests import SwapTests
 from training.data.choice import ReferenceWeights
 from training.data.clips import Clips
+from training.data.faults import FaultLimit
 from training.datamodule import PortraitData
 from training.dit import TransformerSettings
 from training.encode import Encoded
 from training.latents.cache import cache_latents
 from training.module import PortraitModule
+from training.portrait import VideoFormat
 from training.regions import LossWeights
 
 VIEWS = ReferenceWeights(0, 1, 0)
@@ -98,7 +103,9 @@ def test_a_split_that_is_empty_validates_nothing_only_if_told_so(corpus: Generat
 @pytest.fixture
 def validating(monkeypatch: pytest.MonkeyPatch) -> None:
     """The training people stand in for a split validation, which the tests' corpus does not have."""
-    monkeypatch.setattr("training.datamodule.Clips", lambda corpus, split, **_: Clips(corpus, split="train"))
+    monkeypatch.setattr(
+        "training.datamodule.Clips", lambda corpus, split, subset: Clips(corpus, split="train", subset=subset)
+    )
 
 
 @pytest.mark.usefixtures("validating")
@@ -114,6 +121,78 @@ def test_ranks_share_the_clips_to_validate_on(corpus: Generated, parts: Parts) -
 def test_more_ranks_than_clips_to_validate_on_are_said(corpus: Generated, parts: Parts) -> None:
     with pytest.raises(UserError, match=r"validation_clips: 2 of .* leave none for each of 3 ranks"):
         validated(corpus, parts.module(), 0, 3)
+
+
+@pytest.mark.usefixtures("validating")
+def test_a_subset_is_validated_on_as_well(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
+    keys = [row["key"] for row in corpus.rows() if row["split"] == "train"]
+    made = data(corpus, parts.module(), subset=listed(tmp_path / "list.txt", keys[1:]), batch_size=1)
+    (batch,) = made.val_dataloader()
+    assert batch.key[0].startswith(keys[1])
+
+
+def test_swap_tests_keep_to_a_subset_or_say_why_not(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
+    rows = corpus.rows()
+    train, test = ([row["key"] for row in rows if row["split"] == split] for split in ("train", "test"))
+    made = data(corpus, parts.module(), subset=listed(tmp_path / "train.txt", train))
+    trainer: Any = SimpleNamespace(datamodule=made)
+    with pytest.raises(UserError, match=r"is in split 'test'.* leave it out of trainer.callbacks"):
+        SwapTests(split="test").on_fit_start(trainer, parts.module())
+    trainer.datamodule = data(corpus, parts.module(), subset=listed(tmp_path / "one.txt", [*train, test[0]]))
+    with pytest.raises(UserError, match="1 clips given, and each needs another"):
+        SwapTests(split="test").on_fit_start(trainer, parts.module())
+
+
+def listed(path: Path, keys: list[str]) -> str:
+    path.write_text("".join(f"{key}\n" for key in keys))
+    return str(path)
+
+
+def test_the_videos_trained_on_are_noted(corpus: Generated, parts: Parts) -> None:
+    module = parts.module()
+    data(corpus, module, frames=2, step=2).train_dataloader()
+    height, width = Clips(str(corpus.out)).resolution
+    assert module.format == VideoFormat(2, 2, Clips(str(corpus.out)).fps / 2, height, width)
+
+
+def test_going_on_with_other_data_warns(corpus: Generated, tmp_path: Path) -> None:
+    keys = [row["key"] for row in corpus.rows() if row["split"] == "train"]
+    before = data(corpus).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data(corpus, workers=1).load_state_dict(before)
+    with pytest.warns(UserWarning, match="data: frames are others than the checkpoint's"):
+        data(corpus, frames=3).load_state_dict(before)
+    with pytest.warns(UserWarning, match="data: clips are others"):
+        data(corpus, subset=listed(tmp_path / "list.txt", keys[1:]), batch_size=1).load_state_dict(before)
+
+
+def test_a_clip_that_no_latents_were_made_of_is_counted_and_replaced(
+    corpus: Generated, parts: Parts, tmp_path: Path
+) -> None:
+    damaged, key = with_damage(corpus, tmp_path / "corpus")
+    out = str(tmp_path / "latents")
+    report = cache_latents(str(damaged), out, codec=parts.codec, expression=parts.expression, frames=5)
+    assert [reason.split(":")[0] for reason in report.left_out] == [key]
+    made = data(corpus, parts.module(), latents=out, faults=FaultLimit(rate=1.0))
+    loader = made.train_dataloader()
+    batches = list(islice(loader, 4))
+    assert not any(key in sample for batch in batches for sample in batch.key)
+    assert loader.faults.total >= 4
+    assert loader.faults.last[-1].key == key
+
+
+def with_damage(corpus: Generated, out: Path) -> tuple[Path, str]:
+    """A copy with a clip of split train whose pictures are gone, and its key."""
+    shutil.copytree(corpus.out, out)
+    row = next(row for row in corpus.rows() if row["split"] == "train")
+    shard = next((out / "shards").glob(f"*-{row['shard']:06d}.tar"))
+    data = bytearray(shard.read_bytes())
+    for member in row["members"]:
+        if member["name"].endswith("rgb.mp4"):
+            data[member["offset"] : member["offset"] + member["size"]] = bytes(member["size"])
+    shard.write_bytes(data)
+    return out, row["key"]
 
 
 def validated(corpus: Generated, module: PortraitModule, rank: int, ranks: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_it_goes_through_diffusers_format_unchanged(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_what_is_saved_is_what_is_taken(tmp_path: Path) -> None:
+    """diffusers tells of each attribute of a config that a class does not take."""
+    build_transformer(SMALL, **OURS).save_pretrained(tmp_path)
+    saved = {name for name in json.loads((tmp_path / "config.json").read_text()) if not name.startswith("_")}
+    assert saved <= set(inspect.signature(ConditionedTransformer.__init__).parameters)
+
+
 def test_a_wan_model_on_disk_is_widened(tmp_path: Path) -> None:
     base = base_model()
     base.save_pretrained(tmp_path)

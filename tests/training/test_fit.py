@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from factorportrait import main
 from tests.conftest import TESTS, Generated
 from tests.training.conftest import Parts, noise_batch
 from training.portrait import load_portrait
@@ -147,6 +149,21 @@ def test_sharded_ranks_refuse_a_checkpoint_of_another_make(
     assert "its architecture is" in done.stderr.strip().splitlines()[-1]
 
 
+def test_a_report_of_a_model_on_people_of_a_list(fitted: Path, corpus: Generated, tmp_path: Path) -> None:
+    rows = corpus.rows()
+    test = [row["key"] for row in rows if row["split"] == "test"]
+    (tmp_path / "list.txt").write_text("".join(f"{key}\n" for key in test[:2]))
+    command = ["train", "report", str(corpus.out), "--model", str(fitted / "model"), "--out", str(tmp_path / "report")]
+    assert main([*command, "--subset", str(tmp_path / "list.txt")]) == 0
+    clips = json.loads((tmp_path / "report" / "swaps.json").read_text())["clips"]
+    assert [clip["key"].split(".")[0] for clip in clips] == test[:2]
+    assert all("[0:5]" in clip["key"] for clip in clips)  # as trained
+    assert (tmp_path / "report" / "swaps.png").stat().st_size > 1000
+    assert main([*command, "--frames", "2", "--step", "3"]) == 0
+    clips = json.loads((tmp_path / "report" / "swaps.json").read_text())["clips"]
+    assert all(re.search(r"\[\d:\d:3\]", clip["key"]) for clip in clips)
+
+
 def stored(checkpoint: Path) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(checkpoint, weights_only=True)
     return content
@@ -156,6 +173,7 @@ def stored(checkpoint: Path) -> dict[str, Any]:
     ("words", "said"),
     [
         (("--trainer.max_steps", "-1"), "trainer.max_steps"),
+        (("--trainer.precision", "bf16-true"), "choose bf16-mixed"),
         (("--resume", "nowhere.ckpt"), "no such checkpoint"),
         (("--data.frames", "9"), "ask for fewer"),
         (("--model.codec", "nowhere"), "nowhere"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pytest
 import torch
 
@@ -47,7 +48,7 @@ def test_the_weight_changes_what_counts_and_not_how_much() -> None:
     assert flow_loss(prediction, wanted, torch.full((1, 1, 1, 1, 2), 7.0)).item() == 5
 
 
-@pytest.mark.parametrize("wrong", [{"shift": 0}, {"high_noise_share": 1.5}, {"high_noise": 1.0}])
+@pytest.mark.parametrize("wrong", [{"shift": 0}, {"shift": math.nan}, {"high_noise_share": 1.5}, {"high_noise": 1.0}])
 def test_values_out_of_range_are_said(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         FlowSettings(**wrong)  # type: ignore[arg-type]

@@ -89,9 +89,9 @@ def train_with_end(module: PortraitModule, stop: int, steps: int, save: Path) ->
     return losses.seen
 
 
-def quiet_trainer(steps: int, callbacks: list[lightning.Callback], **more: Any) -> lightning.Trainer:
+def quiet_trainer(steps: int, callbacks: list[lightning.Callback], bar: bool = False, **more: Any) -> lightning.Trainer:
     return lightning.Trainer(
-        accelerator="cpu", devices=1, max_steps=steps, logger=False, enable_progress_bar=False,
+        accelerator="cpu", devices=1, max_steps=steps, logger=False, enable_progress_bar=bar,
         enable_checkpointing=False, enable_model_summary=False, gradient_clip_val=1.0, callbacks=callbacks, **more,
     )  # fmt: skip
 
@@ -174,6 +174,21 @@ def test_a_gradient_that_is_not_finite_touches_no_weight(parts: Parts) -> None:
     with pytest.raises(UserError, match=r"the gradient is not finite at sample 2: noise-0-0, noise-0-1;"):
         train(module, 2)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_all_that_was_summed_up_is_named_when_the_sum_is_not_finite(parts: Parts) -> None:
+    module = parts.module()
+    module.configure_model()
+    module.transformer.patch_embedding.bias.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(UserError, match=r"sample 4: noise-0-0, noise-0-1, noise-2-0, noise-2-1;"):
+        train(module, 2, accumulate_grad_batches=2)
+
+
+def test_another_optimiser_does_not_go_on(parts: Parts, tmp_path: Path) -> None:
+    train(parts.module(), 1, save=tmp_path / "adamw.ckpt")
+    other = parts.module(optimiser=OptimiserSettings("muon"))
+    with pytest.raises(UserError, match="its optimiser is adamw, this run's is muon"):
+        train(other, 2, resume=tmp_path / "adamw.ckpt")
 
 
 def test_a_compiled_step_is_the_step(parts: Parts) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -74,10 +76,18 @@ def test_a_cosine_warms_up_and_ends_where_it_says() -> None:
 
 
 def test_wrong_values_are_said() -> None:
-    with pytest.raises(UserError, match="learning_rate: 0"):
-        OptimiserSettings(learning_rate=0)
-    with pytest.raises(UserError, match="warmup_steps: -1"):
-        OptimiserSettings(warmup_steps=-1)
+    for wrong, said in (
+        ({"learning_rate": 0}, "optimiser.learning_rate: 0"),
+        ({"learning_rate": math.nan}, "optimiser.learning_rate: nan"),
+        ({"muon_learning_rate": -1}, "optimiser.muon_learning_rate: -1"),
+        ({"expression_factor": 0}, "optimiser.expression_factor: 0"),
+        ({"weight_decay": -0.1}, "optimiser.weight_decay: -0.1"),
+        ({"betas": (0.9, 1.0)}, r"optimiser.betas: \(0.9, 1.0\)"),
+        ({"warmup_steps": -1}, "optimiser.warmup_steps: -1"),
+        ({"final_share": 2}, "optimiser.final_share: 2"),
+    ):
+        with pytest.raises(UserError, match=said):
+            OptimiserSettings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="a cosine needs an end"):
         schedule(OptimiserSettings(schedule="cosine"), -1)
 

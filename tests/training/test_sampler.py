@@ -80,5 +80,10 @@ def test_progress_is_told_at_each_step() -> None:
 def test_values_out_of_range_are_said() -> None:
     with pytest.raises(UserError, match="steps: 0"):
         SamplerSettings(steps=0)
+    for shift in (0.0, -1.0, float("nan")):
+        with pytest.raises(UserError, match=f"sampler.shift: {shift}"):
+            SamplerSettings(shift=shift)
+    with pytest.raises(UserError, match=r"guidance.pose: nan"):
+        SamplerSettings(guidance={"pose": float("nan")})
     with pytest.raises(UserError, match="'text' is no condition"):
         SamplerSettings(guidance={"text": 2})

@@ -38,6 +38,11 @@ class Progress(ProgressBar):
         self._show = None
         self._stack.close()
 
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        self.teardown(trainer, pl_module, "fit")
+
     def disable(self) -> None:
         self._show = None
 

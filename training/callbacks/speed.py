@@ -21,17 +21,18 @@ _MATRIX = 1024
 class Speed(lightning.Callback):
     """Logs, over the steps since the last time: ``speed/samples_per_s`` of all ranks, ``speed/data_wait_share`` of the
     time, and ``speed/mfu``, the share of the device's arithmetic that the transformer's products made up (Chowdhery et
-    al., "PaLM", 2022; counted once, recomputed activations not among them). What the device could do is its data
-    sheet's figure where Lightning knows it, else what a large matrix product reaches. ``data/faults`` counts the
-    samples that could not be read.
+    al., "PaLM", 2022; counted once, recomputed activations not among them). Time is that of the steps and of waiting
+    for their data, and not what other callbacks and validation take. What the device could do is its data sheet's
+    figure where Lightning knows it, else what a large matrix product reaches. ``data/faults`` counts the samples that
+    could not be read.
     """
 
     def __init__(self, every_n_steps: int = 20) -> None:
         self._every = every_n_steps
         self._flops = 0.0
         self._peak = 0.0
-        self._since = self._left = time.perf_counter()
-        self._waited = self._elsewhere = 0.0
+        self._began = time.perf_counter()
+        self._in_steps = self._waited = 0.0
         self._batches = self._samples = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -45,20 +46,24 @@ class Speed(lightning.Callback):
             with trainer.precision_plugin.forward_context():
                 self._flops = step_flops(cast(PortraitModule, pl_module), batch)
             self._clear(trainer)
+        self._began = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._batches += 1
         self._samples += len(batch.key)
-        if self._batches < self._every:
-            return
-        if pl_module.device.type == "cuda":
+        due = self._batches >= self._every
+        if due and pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
-        took = time.perf_counter() - self._since - self._elsewhere
+        self._in_steps += time.perf_counter() - self._began
+        if not due:
+            return
+        waited = _waited(trainer) - self._waited
+        took = self._in_steps + waited
         values = {
             "speed/samples_per_s": self._samples * trainer.world_size / took,
-            "speed/data_wait_share": (_waited(trainer) - self._waited) / took,
+            "speed/data_wait_share": waited / took,
             "speed/mfu": self._flops * self._batches / took / self._peak,
         }
         if (faults := getattr(trainer.train_dataloader, "faults", None)) is not None:
@@ -66,16 +71,9 @@ class Speed(lightning.Callback):
         log_now(trainer, values)
         self._clear(trainer)
 
-    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._left = time.perf_counter()
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._elsewhere += time.perf_counter() - self._left
-
     def _clear(self, trainer: lightning.Trainer) -> None:
-        self._since = time.perf_counter()
+        self._in_steps = 0.0
         self._waited = _waited(trainer)
-        self._elsewhere = 0.0
         self._batches = self._samples = 0
 
 

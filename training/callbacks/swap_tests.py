@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
 from training.callbacks.animation import add_animation
 from training.callbacks.speed import log_now
 from training.cases import CaseSettings, make_cases
@@ -39,10 +39,10 @@ class SwapTests(lightning.Callback):
         batch_size: int = 4,
         sampler: SamplerSettings | None = None,
     ) -> None:
-        """``clips`` are measured, ``shown`` of them drawn. Raises UserError for numbers below 1."""
+        """``clips`` are measured, ``shown`` of them drawn. Raises UserError for numbers out of range."""
         for name, value in (("every_n_steps", every_n_steps), ("clips", clips), ("batch_size", batch_size)):
-            if value < 1:
-                raise UserError(f"swap_tests.{name}: {value} given; give at least 1")
+            require(value >= 1, f"swap_tests.{name}", value, "at least 1")
+        require(shown >= 0, "swap_tests.shown", shown, "0 or more")
         self._every, self._clips, self._shown = every_n_steps, clips, shown
         self._split, self._batch_size, self._sampler = split, batch_size, sampler
         self._trials: list[Trial] = []
@@ -52,7 +52,12 @@ class SwapTests(lightning.Callback):
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Raises UserError where the split has too few clips."""
         data = cast(PortraitData, getattr(trainer, "datamodule"))  # noqa: B009
-        clips = Clips(data.corpus, split=self._split, frames=data.frames)
+        try:
+            clips = Clips(data.corpus, split=self._split, subset=data.subset, frames=data.frames)
+        except UserError as error:
+            raise UserError(
+                f"{error}; or give swap_tests another split, or leave it out of trainer.callbacks"
+            ) from None
         settings = CaseSettings(clips=self._clips, frames=data.frames, step=data.step, seed=data.seed)
         self._trials = make_trials(make_cases(clips, settings), data.seed)
         self._fps = clips.fps / data.step

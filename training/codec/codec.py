@@ -53,7 +53,11 @@ def slots(codec: Codec, frames: int) -> int:
 
 def latent_size(codec: Codec, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the latents of a picture. Raises UserError for one that is no whole number of them."""
-    stride = codec.spatial_stride
+    return strided(codec.spatial_stride, height, width)
+
+
+def strided(stride: int, height: int, width: int) -> tuple[int, int]:
+    """The same for a codec that is yet to be made."""
     if height < stride or width < stride or height % stride or width % stride:
-        raise UserError(f"resolution: {height} x {width} is no multiple of the codec's {stride} pixels; choose another")
+        raise UserError(f"resolution: {width} x {height} is no multiple of the codec's {stride} pixels; choose another")
     return height // stride, width // stride

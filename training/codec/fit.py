@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manifests.conventions import SPLITS
 from manifests.errors import UserError
+from training.codec.codec import strided
 from training.codec.frames import read_frames, read_windows, spread
 from training.codec.load import load_codec
 from training.codec.measure import Fidelity, Sheet, measure
@@ -84,7 +85,7 @@ def _held_out(corpus: str, settings: CodecSettings) -> tuple[Clips, str]:
 
 
 def _fit_patches(clips: Clips, out: str | Path, settings: CodecSettings, progress: Show) -> None:
-    _check_size(clips, settings.patch)
+    strided(settings.patch, *clips.resolution)
     chosen = spread(len(clips), settings.clips)
 
     def frames() -> Iterator[tuple[Tensor, Tensor]]:
@@ -100,7 +101,7 @@ def _train_wan(clips: Clips, out: str | Path, settings: CodecSettings, progress:
     from training.codec.wan import save_wan
     from training.codec.wan_training import set_latent_statistics, train_wan
 
-    _check_size(clips, 8)
+    strided(8, *clips.resolution)
     vae, _ = train_wan(_batches(clips, settings), settings, progress)
     chosen = spread(len(clips), _STATISTICS_CLIPS)
     set_latent_statistics(vae, (frames.video for frames in read_frames(clips, chosen, settings.frames)))
@@ -122,9 +123,3 @@ def _batches(clips: Clips, settings: CodecSettings) -> Callable[[int], Tensor]:
         return torch.stack(videos)
 
     return batch
-
-
-def _check_size(clips: Clips, stride: int) -> None:
-    height, width = clips.resolution
-    if height % stride or width % stride:
-        raise UserError(f"resolution: {width} x {height} is no multiple of the codec's {stride} pixels; choose another")

@@ -21,9 +21,7 @@ def load_codec(path: str | Path) -> Codec:
 
     Raises UserError for a folder that holds neither, or a damaged one.
     """
-    folder = Path(path)
-    if not (folder / CONFIG).exists() and (folder / SUBFOLDER / CONFIG).exists():
-        folder = folder / SUBFOLDER
+    folder = codec_folder(path)
     config = read_config(folder)
     if config.get("kind") == PATCHES:
         return load_patches(folder, config).eval()
@@ -36,3 +34,10 @@ def load_codec(path: str | Path) -> Codec:
         f"{folder}: its {CONFIG} is {str(seen)[:60]!r}, no codec; give one made by `factorportrait train codec`, "
         "or the AutoencoderKLWan of a Wan model"
     )
+
+
+def codec_folder(path: str | Path) -> Path:
+    """Where the codec's own files lie."""
+    folder = Path(path)
+    inside = folder / SUBFOLDER
+    return inside if not (folder / CONFIG).exists() and (inside / CONFIG).exists() else folder

@@ -41,9 +41,6 @@ class Sample:
             self, **{name: getattr(self, name).to(device, non_blocking=True) for name in TENSORS}
         )
 
-    def pin_memory(self) -> Sample:
-        return dataclasses.replace(self, **{name: getattr(self, name).pin_memory() for name in TENSORS})
-
 
 TENSORS = tuple(field.name for field in dataclasses.fields(Sample) if field.name != "key")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import functools
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +18,7 @@ from manifests.decode import read_arrays, read_frames, read_json
 from manifests.errors import UserError
 from manifests.reader import CorpusReader
 from training.data.columns import Columns, read_columns
+from training.data.per_process import PerProcess
 from training.data.places import Places
 
 Array = NDArray[Any]
@@ -74,10 +77,8 @@ class Clips:
         Raises UserError if there is no corpus, it is damaged or of another version, no clip is left (or none of
         the list is there), or those left differ in resolution or frame rate.
         """
-        self._corpus = corpus
-        self._process = os.getpid()
-        self._reader = CorpusReader(corpus)
-        self._columns: Columns = read_columns(self._reader, split, subset, frames, views)
+        self._reader = PerProcess(functools.partial(CorpusReader, corpus))
+        self._columns: Columns = read_columns(self._reader(), split, subset, frames, views)
         self._places = Places(self._columns.files)
 
     def __len__(self) -> int:
@@ -107,9 +108,18 @@ class Clips:
         """int64 [S + 1]: the clips of the s-th shard are those from [s] to [s + 1]; no shard is empty."""
         return self._columns.shard_starts
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of which clips these are, of which corpora."""
+        columns, sources = self._columns, self._reader().sources
+        hashed = hashlib.sha256(json.dumps([source.corpus.config_hash for source in sources]).encode())
+        for column in (columns.source, columns.shard, columns.index):
+            hashed.update(column.tobytes())
+        return hashed.hexdigest()
+
     def key(self, i: int) -> str:
         columns = self._columns
-        return self._reader.sources[columns.source[i]].corpus.layout.key(int(columns.index[i]))
+        return self._reader().sources[columns.source[i]].corpus.layout.key(int(columns.index[i]))
 
     def info(self, i: int) -> ClipInfo:
         columns = self._columns
@@ -159,7 +169,7 @@ class Clips:
 
     def fetch(self, i: int, names: Collection[str]) -> dict[str, bytes]:
         """Members of clip ``i`` as they are stored. Raises UserError if one is not there."""
-        columns, reader = self._columns, self._own_reader()
+        columns, reader = self._columns, self._reader()
         source, shard = int(columns.source[i]), int(columns.shard[i])
         storage = reader.sources[source].storage
         places = self._places.members(storage, int(columns.file[i]), int(columns.row[i]), shard)
@@ -213,12 +223,6 @@ class Clips:
             landmarks=label(landmarks, "pixels", LANDMARK_COUNT, 2),
             visible=label(landmarks, "visible", LANDMARK_COUNT),
         )
-
-    def _own_reader(self) -> CorpusReader:
-        """The reader of this process: connections to an object store do not outlive a fork."""
-        if self._process != os.getpid():
-            self._reader, self._process = CorpusReader(self._corpus), os.getpid()
-        return self._reader
 
 
 def window_members(view: int, members: Collection[str]) -> set[str]:

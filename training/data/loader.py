@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -53,12 +53,13 @@ class PortraitLoader:
         ranks: int | None = None,
         shards_together: int = SHARDS_TOGETHER,
         faults: FaultLimit = _ONE_PERCENT,
-        pin_memory: bool = False,
+        endless: bool = False,
         ahead: int = 2,
     ) -> None:
         """``source`` says what is read of a clip; without one `Pictures` of ``frames``, ``step`` and ``references``.
         ``batch_size`` is a rank's; ``workers`` are processes (0: read in this one), each of which reads ``ahead``
-        batches; ``rank`` of ``ranks`` are those of torch.distributed unless given.
+        batches; with ``endless`` a pass has no last batch; ``rank`` of ``ranks`` are those of torch.distributed unless
+        given.
 
         Raises UserError if the clips do not make one batch on every rank, or one gives no window or reference.
         """
@@ -76,18 +77,17 @@ class PortraitLoader:
                 "give a smaller one, or generate more clips"
             )
         source = source or Pictures(clips, frames, step, references, seed)
-        self._walk = _Walk(batch_size, self.rank, self.ranks, len(clips) // (batch_size * self.ranks))
+        self._walk = _Walk(batch_size, self.rank, self.ranks, len(clips) // (batch_size * self.ranks), endless)
         self.faults = Faults(faults)
         self._source = source
         order = Order(clips.shard_starts, seed, shards_together)
         self._loader: DataLoader[_Read] = DataLoader(
-            _Reading(clips, source, order, min(faults.in_a_row, len(clips))),
+            _Reading(clips, source, order, min(faults.in_a_row, 2 * len(clips) - 1)),
             batch_sampler=self._walk,
             num_workers=workers,
             collate_fn=_pack,
             persistent_workers=workers > 0,
             prefetch_factor=ahead if workers else None,
-            pin_memory=pin_memory,
             generator=torch.Generator(),  # it draws a seed at each start; not from the state that training draws from
         )
 
@@ -148,6 +148,8 @@ class _Walk:
     ranks: int
     length: int
     """Batches in a pass."""
+    endless: bool
+    """Whether to walk on from pass to pass."""
     seen: int = 0
 
     @property
@@ -160,7 +162,8 @@ class _Walk:
         return self.length - self.seen // self.step % self.length
 
     def __iter__(self) -> Iterator[list[int]]:
-        return islice(batches(self.seen, self.batch_size, self.rank, self.ranks), self.remaining)
+        left = None if self.endless else self.remaining
+        return islice(batches(self.seen, self.batch_size, self.rank, self.ranks), left)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class _Reading(Dataset[_Read]):
     source: Source
     order: Order
     attempts: int
-    """How many clips are tried for one position."""
+    """How many clips are tried for one position; of N clips 2 N - 1 in a row are all of them at least once."""
 
     def __getitem__(self, position: int) -> _Read:
         found: list[Fault] = []
@@ -198,9 +201,6 @@ class _Packed:
     def unpack(self) -> tuple[Tensor, ...]:
         parts = self.values.split([math.prod(shape) for shape in self.shapes])
         return tuple(part.view(shape) for part, shape in zip(parts, self.shapes, strict=True))
-
-    def pin_memory(self) -> _Packed:
-        return replace(self, values=self.values.pin_memory())
 
 
 def _pack(read: list[_Read]) -> tuple[_Packed | None, list[tuple[bool, tuple[Fault, ...]]]]:

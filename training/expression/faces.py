@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 MOST_FACES: Final = 200_000
 """Crops that are held in memory, about 1.4 GB of 48 x 48 pixels."""
+_CHUNK: Final = 256
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Faces:
     targets: Array
     """float32 [M, targets], metres: `MeanFace.values`."""
     coefficients: Array
-    """float32 [M, coefficients]: `MeanFace.coefficients`."""
+    """float32 [M, coefficients]: `MeanFace.coefficients`, the truth that a code is measured against."""
     face: MeanFace
 
     def __len__(self) -> int:
@@ -139,6 +140,16 @@ def read_faces(
         coefficients=joined("coefficients"),
         face=face,
     )
+
+
+def encode_faces(
+    encode: Callable[[Tensor], Tensor], faces: Faces, device: torch.device | str = "cpu", rows: Array | None = None
+) -> Tensor:
+    """Codes [N, code_size] of all faces, or of some rows of them; on the CPU."""
+    rows = np.arange(len(faces)) if rows is None else rows
+    with torch.no_grad():
+        chunks = [encode(faces.pictures(rows[i : i + _CHUNK]).to(device)).cpu() for i in range(0, len(rows), _CHUNK)]
+    return torch.cat(chunks)
 
 
 def seen_pose(motion: Motion, world_to_camera: Array) -> Array:

@@ -19,7 +19,7 @@ from training.data.clips import Clips
 from training.device import check_device
 from training.ema import update_average
 from training.expression.cnn import CnnEncoder, save_cnn
-from training.expression.faces import Faces, read_faces
+from training.expression.faces import Faces, encode_faces, read_faces
 from training.expression.lessons import Batch, Classroom, Pupil
 from training.expression.network import FaceNetwork
 from training.expression.probes import read_linearly
@@ -35,7 +35,6 @@ _CHECKS: Final = 10
 _WARM_UP: Final = 0.05
 _LAST_RATE: Final = 0.02
 _AVERAGE: Final = 0.99
-_CHUNK: Final = 256
 _MEASURED: Final = 4096
 """Faces, at most, that codes are composed by."""
 _LEAST_DEVIATION: Final = 1e-6
@@ -130,16 +129,6 @@ def train(
     if best is None:
         return _composed(average, classroom.faces, settings.device)[0], step, step, None
     return best[2], step, best[1], best[0]
-
-
-def encode_faces(
-    network: nn.Module, faces: Faces, device: torch.device | str = "cpu", rows: NDArray[np.int64] | None = None
-) -> Tensor:
-    """Codes [N, code_size] of all faces, or of some rows of them; on the CPU."""
-    rows = np.arange(len(faces)) if rows is None else rows
-    with torch.no_grad():
-        chunks = [network(faces.pictures(rows[i : i + _CHUNK]).to(device)).cpu() for i in range(0, len(rows), _CHUNK)]
-    return torch.cat(chunks)
 
 
 def _validation(corpus: str, settings: ExpressionSettings) -> Faces | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,11 @@ from training.folder import CONFIG, read_config
 Loader = Callable[[Path, dict[str, Any]], ExpressionEncoder]
 """Takes the folder and what its config.json holds."""
 
+ENTRY_POINTS: Final = "factorportrait.expression_encoders"
+"""Installed packages name their loaders in this group, each by the kind that its folders' config.json says. A folder
+holds that file and tensors in .safetensors files; nothing else of it is copied beside a trained transformer."""
+
 _LOADERS: Final[dict[str, Loader]] = {KIND: load_cnn}
-
-
-def register(kind: str, loader: Loader) -> None:
-    """Let `load_encoder` read folders whose config.json says ``"kind": kind``."""
-    _LOADERS[kind] = loader
 
 
 def load_encoder(path: str | Path) -> ExpressionEncoder:
@@ -30,10 +30,15 @@ def load_encoder(path: str | Path) -> ExpressionEncoder:
     folder = Path(path)
     config = read_config(folder)
     kind = config.get("kind")
-    loader = _LOADERS.get(kind) if isinstance(kind, str) else None
-    if loader is None:
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if isinstance(kind, str) and kind in _LOADERS:
+        loader = _LOADERS[kind]
+    elif isinstance(kind, str) and kind in installed:
+        loader = installed[kind].load()
+    else:
         raise UserError(
             f"{folder}: its {CONFIG} is of kind {str(kind)[:60]!r}, no expression encoder (known: "
-            f"{', '.join(sorted(_LOADERS))}); give one made by `factorportrait train expression`"
+            f"{', '.join(sorted({*_LOADERS, *installed}))}); give one made by `factorportrait train expression`, or "
+            "install the package that its kind is from"
         )
     return loader(folder, config).eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.nn import functional
 
 from training.expression.encoder import ExpressionEncoder
-from training.expression.faces import Faces, read_faces
+from training.expression.faces import Faces, encode_faces, read_faces
 from training.expression.probes import GroupScore, Scores, probe
 from training.expression.targets import scales
 from training.progress import Show, silent
@@ -111,7 +111,8 @@ def report_and_sheet(
 
     train = read_faces(corpus, "train", encoder.picture_size, most=_MOST_FACES, progress=reading)
     unseen = read_faces(corpus, split, encoder.picture_size, most=_MOST_FACES, progress=reading)
-    codes = encode_all(encoder, train), encode_all(encoder, unseen)
+    device = next((weight.device for weight in encoder.parameters()), "cpu")
+    codes = tuple(encode_faces(encoder.encode, faces, device).float().numpy() for faces in (train, unseen))
     scale = scales(train.face.targets, train.targets, _COEFFICIENTS)
     truth = ((faces.targets * scale)[faces.moment] for faces in (train, unseen))
     thumbnails = (_thumbnails(faces) for faces in (train, unseen))
@@ -132,13 +133,6 @@ def report_and_sheet(
         truth=scores(*truth),
     )
     return report, retrieval_sheet(codes[1], unseen)
-
-
-def encode_all(encoder: ExpressionEncoder, faces: Faces, chunk: int = 256) -> Array:
-    """float32 [N, code_size], on the encoder's device."""
-    device = next((p.device for p in encoder.parameters()), None)
-    chunks = [encoder.encode(faces.pictures(slice(i, i + chunk)).to(device)).cpu() for i in range(0, len(faces), chunk)]
-    return np.concatenate([part.float().numpy() for part in chunks])
 
 
 def retrieval_sheet(

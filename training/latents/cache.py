@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pyarrow.parquet as pq
 
@@ -15,19 +16,22 @@ from manifests.errors import UserError
 from manifests.layout import MANIFEST, SHARDS, part_path
 from manifests.reader import CorpusReader
 from manifests.storage import Storage
+from manifests.table import OK
 from training.codec.codec import latent_size, slots
 from training.codec.load import load_codec
 from training.data.choice import window_span
 from training.data.clips import Clips
 from training.device import check_device
 from training.expression.load import load_encoder
-from training.latents.encode import Job, ShardTask, encode_shard
+from training.latents.encode import Job, ShardTask, Written, encode_shard
 from training.latents.record import FORMAT_VERSION, CacheRecord, settle_record
 from training.progress import Show, silent
 
-Wait = Callable[[], int]
+_NAMED: Final = 5
+
+Wait = Callable[[], Written]
 Submit = Callable[[ShardTask], Wait]
-"""Begins a shard; what it returns waits for its bytes."""
+"""Begins a shard; what it returns waits for it."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,18 @@ class CacheReport:
     """Shards that this run encoded; the others were there."""
     bytes: int
     """Of those it encoded."""
+    left_out: tuple[str, ...]
+    """Why clips are missing in them: each one's key, and what is wrong with it."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.out}: latents of {self.clips} clips in {self.shards} shards, {self.written} of them encoded now "
-            f"({self.bytes / 1e6:.1f} MB)"
+        said = (
+            f"{self.out}: latents of {self.clips - len(self.left_out)} clips in {self.shards} shards, {self.written} "
+            f"of them encoded now ({self.bytes / 1e6:.1f} MB)"
         )
+        if not self.left_out:
+            return said
+        some = "\n".join(f"  {reason}" for reason in self.left_out[:_NAMED])
+        return f"{said}\n{len(self.left_out)} clips cannot be read and are left out; the first:\n{some}"
 
 
 def cache_latents(
@@ -73,13 +83,18 @@ def cache_latents(
     and ``expression`` are folders of trained models; with the second, codes of every frame are held as well.
 
     A shard of the corpus makes one of the cache, and its manifest part commits it: run again, it does what is missing,
-    as after a kill or when the corpus has grown. Equal corpus, models and windows give equal bytes on equal machines,
-    in this process (no ``workers``), on so many local workers, or on the Ray cluster at ``address``.
+    as after a kill or when the corpus has grown. A clip that cannot be read is left out, and tried again then. Equal
+    corpus, models and windows give equal bytes on equal machines, in this process (no ``workers``), on so many local
+    workers, or on the Ray cluster at ``address``.
 
     Raises UserError for a place that holds other latents; for models, windows and pictures that do not go together;
-    and behind all other shards for those that could not be encoded.
+    where no clip at all can be read; and behind all other shards for those that could not be encoded.
     """
     storage = Storage(out)
+    if address is None:
+        check_device(device)
+    elif device not in ("cpu", "cuda"):
+        raise UserError(f"device: {device} given; give cpu or cuda, of which the cluster gives each worker one")
     job = _prepare(corpus, storage, codec, expression, split, frames, stride, step, device)
     tasks = _tasks(job.clips)
     with storage.lock(), storage.problems():
@@ -88,7 +103,11 @@ def cache_latents(
         storage.clean(MANIFEST)
         missing = [task for task in tasks if not _is_done(storage, job, task)]
         written = _run(job, missing, len(tasks), workers, address, progress)
-    return CacheReport(storage.url, len(job.clips), len(tasks), len(missing), written)
+    left_out = tuple(reason for shard in written for reason in shard.left_out)
+    if len(left_out) == len(job.clips):
+        raise UserError(f"{corpus}: no clip can be read, the first: {left_out[0]}")
+    size = sum(shard.bytes for shard in written)
+    return CacheReport(storage.url, len(job.clips), len(tasks), len(missing), size, left_out)
 
 
 def _prepare(
@@ -102,7 +121,6 @@ def _prepare(
     step: int,
     device: str,
 ) -> Job:
-    check_device(device)
     reader = CorpusReader(corpus)
     if reader.is_view:
         raise UserError(f"{reader.url}: is a view; cache each of its {len(reader.sources)} corpora in its own folder")
@@ -152,26 +170,29 @@ def _tasks(clips: Clips) -> list[ShardTask]:
 
 
 def _is_done(storage: Storage, job: Job, task: ShardTask) -> bool:
-    """Whether the shard is committed with the clips it is to hold; a corpus that grew may have more now."""
+    """Whether the shard is committed with all clips it is to hold; a corpus that grew may have more now, and one that
+    was damaged may be whole again."""
     path = part_path(task.shard)
     try:
         with storage.open(path) as file:
-            keys = pq.read_table(file, columns=["key"])["key"].to_pylist()
+            rows = pq.read_table(file, columns=["key", "status"])
     except FileNotFoundError:
         return False
     except (OSError, ValueError):  # damaged: it is written anew
         return False
-    return bool(keys == [job.clips.key(i) for i in task.clips])
+    keys, status = rows["key"].to_pylist(), rows["status"].to_pylist()
+    return keys == [job.clips.key(i) for i in task.clips] and set(status) == {OK}
 
 
 def _run(
     job: Job, missing: list[ShardTask], total: int, workers: int | None, address: str | None, progress: Show
-) -> int:
-    """Bytes written. What fails stops no other shard."""
-    done, written = total - len(missing), 0
+) -> list[Written]:
+    """What fails stops no other shard."""
+    done = total - len(missing)
+    written: list[Written] = []
     failed: list[str] = []
     if not missing:
-        return 0
+        return []
     with _workers(job, workers, address) as (submit, at_once):
         begun: collections.deque[Wait] = collections.deque()
         waiting = iter(missing)
@@ -182,7 +203,7 @@ def _run(
             if not begun:
                 break
             try:
-                written += begun.popleft()()
+                written.append(begun.popleft()())
                 done += 1
             except UserError as error:
                 failed.append(str(error))

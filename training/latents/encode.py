@@ -18,7 +18,7 @@ from manifests import tar
 from manifests.errors import UserError
 from manifests.manifest import write_part
 from manifests.storage import Storage
-from manifests.table import Row, StoredMember, clip_row
+from manifests.table import Row, StoredMember, clip_row, quarantined_row, spec_columns
 from training.codec.codec import Codec
 from training.codec.load import load_codec
 from training.data.clips import Clips
@@ -53,28 +53,45 @@ class ShardTask:
     clips: range
 
 
-def encode_shard(job: Job, task: ShardTask) -> int:
-    """Write a shard and commit it; its bytes. What was half there of it is replaced.
+@dataclass(frozen=True)
+class Written:
+    """A shard that was committed."""
+
+    bytes: int
+    left_out: tuple[str, ...] = ()
+    """Why clips are missing in it, each with its key."""
+
+
+def encode_shard(job: Job, task: ShardTask) -> Written:
+    """Write a shard and commit it. What was half there of it is replaced; a clip that cannot be read is left out, and
+    its row of the manifest says why.
 
     One window is encoded at a time, on one thread of a CPU, so that the bytes depend on no worker. Raises UserError
-    for what is damaged or does not fit, and when a model is not what it was at the start.
+    when a model is not what it was at the start.
     """
     storage = Storage(job.out)
     codec, encoder = _models(job.codec, job.record.codec, job.expression, job.record.expression, job.device)
     layout = job.record.layout
     rows: list[Row] = []
+    left_out: list[str] = []
     position = 0
     with storage.problems(), _repeatable(), storage.stream(layout.shard_path(task.shard)) as sink:
         for i in task.clips:
-            start, members = position, []
-            for name, array in encode_clip(job.clips, i, job.record, codec, encoder):
-                member, position = _append(sink, job.clips.key(i), name, npy_bytes(array), position)
+            key, start, members = job.clips.key(i), position, []
+            try:
+                spec, arrays = _spec(job, i), list(encode_clip(job.clips, i, job.record, codec, encoder))
+            except UserError as error:
+                left_out.append(f"{key}: {error}")
+                rows.append(quarantined_row(layout, _number(key), str(error), job.record.config_hash))
+                continue
+            for name, array in arrays:
+                member, position = _append(sink, key, name, npy_bytes(array), position)
                 members.append(member)
-            rows.append(_row(job, i, start, position, members))
+            rows.append(clip_row(layout, _number(key), spec, start, position - start, members))
         sink.write(tar.END)
     with storage.problems():
         write_part(storage, task.shard, rows)
-    return position
+    return Written(position, tuple(left_out))
 
 
 def encode_clip(
@@ -148,12 +165,18 @@ def _append(sink: IO[bytes], key: str, name: str, data: bytes, position: int) ->
     return member, position + tar.BLOCK + len(data) + tar.padding(len(data))
 
 
-def _row(job: Job, i: int, start: int, end: int, members: list[StoredMember]) -> Row:
-    key = job.clips.key(i)
+def _spec(job: Job, i: int) -> dict[str, Any]:
+    """What made a clip. Raises UserError for one that is damaged, or lacks what a manifest tells."""
+    spec = job.clips.spec(i)
     try:
-        return clip_row(job.record.layout, int(key.rpartition("-")[2]), job.clips.spec(i), start, end - start, members)
+        spec_columns(spec)
     except ValueError as error:
-        raise UserError(f"{key}: {error}; audit the corpus") from None
+        raise UserError(f"{job.clips.key(i)}: {error}; audit the corpus") from None
+    return spec
+
+
+def _number(key: str) -> int:
+    return int(key.rpartition("-")[2])
 
 
 def _device(module: torch.nn.Module) -> torch.device:

@@ -50,9 +50,12 @@ class CachedLatents:
     seed: int
 
     def check(self) -> None:
-        """Raises UserError for clips that the cache lacks, or that give no window or reference."""
+        """Raises UserError for clips that the cache has not come to, or that give no window or reference. Those it had
+        to leave out are met, and counted, where they are read."""
+        left_out = self.latents.left_out()
         for clip in range(len(self.clips)):
-            self.latents.find(self.clips.key(clip))
+            if (key := self.clips.key(clip)) not in left_out:
+                self.latents.find(key)
             self.choose(clip, (0,))
 
     def choose(self, clip: int, words: tuple[int, ...]) -> LatentChoice:

@@ -10,7 +10,7 @@ import ray
 
 from manifests.errors import UserError
 from manifests.ray_cluster import connected
-from training.latents.encode import Job, ShardTask, encode_shard
+from training.latents.encode import Job, ShardTask, Written, encode_shard
 
 if TYPE_CHECKING:
     from training.latents.cache import Submit, Wait
@@ -24,11 +24,11 @@ _RETRIES: Final = 2
 def on_ray(job: Job, workers: int | None, address: str | None) -> Iterator[tuple[Submit, int]]:
     """Something that hands a shard to Ray, and how many it takes at once.
 
-    A worker is a CPU, or a GPU where the job's device is one. A program that is connected to Ray already stays so.
-    Raises UserError if there is no cluster at ``address``, or no GPU in it.
+    A worker is a CPU, or a GPU where the job's device is ``cuda``: Ray shows each its own alone. A program that is
+    connected to Ray already stays so. Raises UserError if there is no cluster at ``address``, or no GPU in it.
     """
     with connected(address, num_cpus=workers):
-        kind = "GPU" if job.device.startswith("cuda") else "CPU"
+        kind = "GPU" if job.device == "cuda" else "CPU"
         room = int(ray.cluster_resources().get(kind, 0))
         if kind == "GPU" and room == 0:
             raise UserError(f"device: {job.device} is in no machine of the cluster; choose cpu, or another cluster")
@@ -43,13 +43,13 @@ def on_ray(job: Job, workers: int | None, address: str | None) -> Iterator[tuple
         yield submit, _AHEAD * min(workers or room, max(room, 1))
 
 
-def _encode(task: ShardTask, job: Job) -> int:
+def _encode(task: ShardTask, job: Job) -> Written:
     return encode_shard(job, task)
 
 
-def _result(task: ShardTask, reference: ray.ObjectRef) -> int:
+def _result(task: ShardTask, reference: ray.ObjectRef) -> Written:
     try:
-        written: int = ray.get(reference)
+        written: Written = ray.get(reference)
         return written
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
         raise UserError(

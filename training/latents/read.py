@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +15,10 @@ from manifests.corpus import Corpus
 from manifests.errors import UserError
 from manifests.reader import CorpusReader
 from manifests.storage import Storage
+from manifests.table import QUARANTINED
 from training.codec.codec import Codec
 from training.data.columns import read_columns
+from training.data.per_process import PerProcess
 from training.data.places import Places
 from training.expression.encoder import ExpressionEncoder
 from training.latents.members import STORED, expression_name, normals_name, npy_size, row_place, video_name
@@ -51,11 +53,11 @@ class LatentClips:
     def __init__(self, out: str, *, split: str | None = None) -> None:
         """``out`` is a folder or URL that `cache_latents` wrote; with ``split`` only clips of it. Raises UserError if
         there is no cache, it is damaged, or no clip is left."""
-        self._storage = Storage(out)
-        self.record: CacheRecord = read_record(self._storage)
-        self._process = os.getpid()
-        self._reader = _reader(self._storage, self.record)
-        self._columns = read_columns(self._reader, split, None, 1, 1)
+        storage = Storage(out)
+        self.url = storage.url
+        self.record: CacheRecord = read_record(storage)
+        self._reader = PerProcess(functools.partial(_reader, storage.url, self.record))
+        self._columns = read_columns(self._reader(), split, None, 1, 1)
         self._places = Places(self._columns.files)
 
     def __len__(self) -> int:
@@ -71,8 +73,13 @@ class LatentClips:
         known = number.isdecimal() and len(number) <= _LONGEST_NUMBER
         i = int(np.searchsorted(self._columns.index, int(number))) if known else len(self)
         if i == len(self) or self.key(i) != key:
-            raise UserError(f"clip {key!r}: {self._storage.url} holds no latents of it; cache the corpus again")
+            raise UserError(f"clip {key!r}: {self.url} holds no latents of it; cache the corpus again")
         return i
+
+    def left_out(self) -> set[str]:
+        """Keys of clips that could not be encoded."""
+        rows = self._reader().rows(["key", "status"])
+        return {row["key"] for row in rows if row["status"] == QUARANTINED}
 
     def views(self, i: int) -> int:
         return int(self._columns.views[i])
@@ -109,45 +116,39 @@ class LatentClips:
         """Raises UserError, naming both, unless these are the models that the latents were made with."""
         pairs = [("codec", self.record.codec, codec.digest)]
         if expression is not None and self.record.expression is None:
-            raise UserError(f"cache {self._storage.url}: holds no expression codes; cache the corpus with an encoder")
+            raise UserError(f"cache {self.url}: holds no expression codes; cache the corpus with an encoder")
         if expression is not None:
             pairs.append(("expression encoder", str(self.record.expression), expression.digest))
         for name, there, here in pairs:
             if there != here:
                 raise UserError(
-                    f"cache {self._storage.url}: was made with {name} {there[:16]}, here is {here[:16]}; "
+                    f"cache {self.url}: was made with {name} {there[:16]}, here is {here[:16]}; "
                     "cache the corpus with this one, or give the other"
                 )
 
     def _fetch(self, i: int, wanted: Mapping[str, tuple[tuple[int, ...], int, int]]) -> dict[str, Tensor]:
         """Of members, each given by name, its array's shape, and the first and number of rows that are wanted."""
-        columns = self._columns
-        places = self._places.members(self._storage, int(columns.file[i]), int(columns.row[i]), int(columns.shard[i]))
+        columns, reader = self._columns, self._reader()
+        storage = reader.sources[0].storage
+        places = self._places.members(storage, int(columns.file[i]), int(columns.row[i]), int(columns.shard[i]))
         sizes = {str(place["name"]): place for place in places}
         members = []
         for name, (shape, first, count) in wanted.items():
             place = sizes.get(name)
             if place is None or place["size"] != npy_size(shape) or type(place["offset"]) is not int:
                 said = "missing" if place is None else f"of {place['size']} bytes, not {npy_size(shape)}"
-                raise UserError(f"{self.key(i)}.{name}: is {said}; delete {self._storage.url} and cache it again")
+                raise UserError(f"{self.key(i)}.{name}: is {said}; delete {self.url} and cache it again")
             offset, size = row_place(shape, first)
             members.append({"name": name, "offset": place["offset"] + offset, "size": size * count})
         row = {"source": 0, "key": self.key(i), "shard": int(columns.shard[i]), "members": members}
-        data = self._own_reader().members(row)
+        data = reader.members(row)
         return {
             name: torch.from_numpy(np.frombuffer(data[name], STORED).reshape(count, *shape[1:]).copy())
             for name, (shape, _, count) in wanted.items()
         }
 
-    def _own_reader(self) -> CorpusReader:
-        """The reader of this process: connections to an object store do not outlive a fork."""
-        if self._process != os.getpid():
-            self._storage = Storage(self._storage.url)
-            self._reader, self._process = _reader(self._storage, self.record), os.getpid()
-        return self._reader
 
-
-def _reader(storage: Storage, record: CacheRecord) -> CorpusReader:
+def _reader(url: str, record: CacheRecord) -> CorpusReader:
     """A cache's manifest and shards are those of a corpus, so they are read as one."""
     corpus = Corpus(
         format_version=record.format_version,
@@ -157,4 +158,4 @@ def _reader(storage: Storage, record: CacheRecord) -> CorpusReader:
         config_hash=record.config_hash,
         config={},
     )
-    return CorpusReader(storage, corpus)
+    return CorpusReader(Storage(url), corpus)

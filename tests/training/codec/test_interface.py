@@ -44,9 +44,9 @@ def test_no_gradient_and_no_chance(codec_folder: Path) -> None:
 
 def test_odd_sizes_are_refused(codec_folder: Path) -> None:
     codec = load_codec(codec_folder)
-    with pytest.raises(UserError, match="resolution: 36 x 48 is no multiple of the codec's 8 pixels"):
+    with pytest.raises(UserError, match="resolution: 48 x 36 is no multiple of the codec's 8 pixels"):
         codec.encode(torch.zeros(1, 3, 1, 36, 48))
-    with pytest.raises(UserError, match="resolution: 0 x 48"):
+    with pytest.raises(UserError, match="resolution: 48 x 0"):
         codec.encode(torch.zeros(1, 3, 1, 0, 48))
     with pytest.raises(UserError, match="frames: 0 do not fit"):
         codec.encode(torch.zeros(1, 3, 0, 32, 48))

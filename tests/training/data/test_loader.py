@@ -138,6 +138,15 @@ def test_a_pass_ends_where_passes_end_and_leaving_one_loses_nothing(clips: Clips
         assert same(samples(found + rest), reference[:20])
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_endless_one_walks_on_from_pass_to_pass(clips: Clips, reference: list[Sample], workers: int) -> None:
+    source = loader(clips, 4, workers=workers, endless=True)
+    assert same(samples(list(islice(source, 7))), reference[:28])  # a pass has 5
+    assert source.samples_seen == 28
+    source.start_at(4)
+    assert same(samples([next(iter(source))]), reference[4:8])
+
+
 def test_what_is_handed_out_is_counted_before_it_is_worked_on(clips: Clips) -> None:
     source = loader(clips, 4)
     assert [source.samples_seen for _ in source] == [4, 8, 12, 16, 20]

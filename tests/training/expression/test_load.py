@@ -13,7 +13,7 @@ from torch import Tensor
 from manifests.errors import UserError
 from training.expression.cnn import CnnEncoder, CnnSizes, load_cnn, save_cnn
 from training.expression.encoder import ExpressionEncoder
-from training.expression.load import load_encoder, register
+from training.expression.load import ENTRY_POINTS, load_encoder
 
 SIZES = CnnSizes(code_size=6, picture_size=16, width=8)
 
@@ -47,20 +47,26 @@ def test_the_digest_follows_the_weights(encoder: CnnEncoder) -> None:
     assert CnnEncoder(SIZES, encoder.network, ("jawOpen",)).digest != encoder.digest
 
 
-def test_another_encoder_plugs_in(tmp_path: Path) -> None:
-    class Mean(ExpressionEncoder):
-        code_size, picture_size, digest = 3, 8, "mean"
+class Mean(ExpressionEncoder):
+    code_size, picture_size, digest = 3, 8, "mean"
 
-        def _encode(self, faces: Tensor) -> Tensor:
-            return faces.mean(dim=(2, 3))
+    def _encode(self, faces: Tensor) -> Tensor:
+        return faces.mean(dim=(2, 3))
 
-    def load(_folder: Path, _config: dict[str, Any]) -> ExpressionEncoder:
-        return Mean()
 
+def load_mean(_folder: Path, _config: dict[str, Any]) -> ExpressionEncoder:
+    return Mean()
+
+
+def test_an_installed_package_plugs_in_another_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.json").write_text('{"kind": "mean-of-tests"}')
     with pytest.raises(UserError, match="kind 'mean-of-tests', no expression encoder"):
         load_encoder(tmp_path)
-    register("mean-of-tests", load)
+    package = tmp_path / "site" / "mean_of_tests-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-of-tests\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\nmean-of-tests = {__name__}:load_mean\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
     assert load_encoder(tmp_path).encode(torch.ones(2, 3, 8, 8)).shape == (2, 3)
 
 

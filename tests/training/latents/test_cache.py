@@ -245,7 +245,7 @@ def test_a_cache_of_another_corpus_or_format_is_refused(
 ) -> None:
     out = shutil.copytree(cache[0], tmp_path / "out")
     text = (out / "cache.json").read_text()
-    mine = Clips(str(corpus.out), split=None)._reader.sources[0].corpus.config_hash
+    mine = Clips(str(corpus.out), split=None)._reader().sources[0].corpus.config_hash
     (out / "cache.json").write_text(text.replace(mine, "f" * 64))
     with pytest.raises(UserError, match=f"config_hash {'f' * 64}, wanted is {mine}"):
         cache_latents(str(corpus.out), str(out), codec=codec, **WINDOWS)
@@ -285,17 +285,47 @@ def test_settings_that_cannot_be(
         cache_latents(str(corpus.out), str(tmp_path / "out"), codec=video_codec, **settings)  # type: ignore[arg-type]
 
 
-def test_a_damaged_clip_stops_no_other_shard(corpus: Generated, codec: str, tmp_path: Path) -> None:
+def test_a_damaged_clip_is_left_out_until_it_is_whole_again(
+    cache: Cache, corpus: Generated, codec: str, tmp_path: Path
+) -> None:
     damaged = shutil.copytree(corpus.out, tmp_path / "corpus")
     row = corpus.rows()[1]
     place = next(member for member in row["members"] if member["name"] == "v01.rgb.mp4")
     shard = damaged / "shards" / "tiny-000000.tar"
-    data = bytearray(shard.read_bytes())
+    whole = shard.read_bytes()
+    data = bytearray(whole)
     data[place["offset"] : place["offset"] + place["size"]] = bytes(place["size"])
     shard.write_bytes(data)
-    with pytest.raises(
-        UserError, match=rf"1 of 2 shards could not be encoded, the others are there: {row['key']}\.v01"
-    ):
+    out = tmp_path / "out"
+    report = cache_latents(str(damaged), str(out), codec=codec, **WINDOWS)
+    assert (report.clips, report.written, len(report.left_out)) == (4, 2, 1)
+    assert report.left_out[0].startswith(f"{row['key']}: {row['key']}.v01")
+    assert "latents of 3 clips in 2 shards" in str(report)
+    assert report.left_out[0] in str(report)
+    latents = LatentClips(str(out))
+    assert len(latents) == 3
+    assert latents.left_out() == {row["key"]}
+    with pytest.raises(UserError, match="holds no latents of it"):
+        latents.find(row["key"])
+    samples = webdataset.WebDataset(str(out / "shards" / "tiny-000000.tar"), shardshuffle=False)
+    assert row["key"] not in [sample["__key__"] for sample in samples]  # nothing half of it
+
+    shard.write_bytes(whole)
+    assert cache_latents(str(damaged), str(out), codec=codec, **WINDOWS).written == 1
+    assert hashes(out) == hashes(cache[0])
+
+
+def test_a_corpus_of_which_nothing_can_be_read(corpus: Generated, codec: str, tmp_path: Path) -> None:
+    damaged = shutil.copytree(corpus.out, tmp_path / "corpus")
+    for shard in (damaged / "shards").iterdir():
+        shard.write_bytes(bytes(shard.stat().st_size))
+    with pytest.raises(UserError, match="no clip can be read, the first: tiny-"):
         cache_latents(str(damaged), str(tmp_path / "out"), codec=codec, **WINDOWS)
-    assert [path.name for path in (tmp_path / "out" / "manifest").iterdir()] == ["part-000001.parquet"]
-    assert [path.name for path in (tmp_path / "out" / "shards").iterdir()] == ["tiny-000001.tar"]
+
+
+def test_a_cluster_may_have_what_this_machine_lacks(corpus: Generated, codec: str, tmp_path: Path) -> None:
+    for device, said in (("cuda", "cannot join a Ray cluster"), ("cuda:1", "device: cuda:1 given; give cpu or cuda")):
+        with pytest.raises(UserError, match=said):
+            cache_latents(
+                str(corpus.out), str(tmp_path / "out"), codec=codec, device=device, address="127.0.0.1:1", **WINDOWS
+            )
