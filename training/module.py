@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
 from training.codec.codec import latent_size, slots
 from training.codec.load import load_codec
 from training.conditioning import CONDITIONS, Conditions, expression_channels, input_channels
@@ -41,8 +41,7 @@ class DropoutSettings:
 
     def __post_init__(self) -> None:
         for name in CONDITIONS:
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"dropout.{name}: {getattr(self, name)} given; give a share from 0 to below 1")
+            require(0 <= getattr(self, name) < 1, f"dropout.{name}", getattr(self, name), "a share from 0 to below 1")
 
 
 class PortraitModule(lightning.LightningModule):
@@ -72,6 +71,7 @@ class PortraitModule(lightning.LightningModule):
         the transformer starts from; it settles the size then, and ``transformer`` says nothing. Raises UserError when
         one of them cannot be read."""
         super().__init__()
+        require(0 <= average_decay < 1, "average_decay", average_decay, "a share from 0 to below 1")
         self.encode = Encode(load_codec(codec), load_encoder(expression), weights)
         self.flow, self.dropout, self.optimiser_settings, self.sampler = flow, dropout, optimiser, sampler
         self.average_decay, self.seed = average_decay, seed

@@ -290,3 +290,9 @@ def test_conditions_are_dropped_on_their_own_as_often_as_said(parts: Parts) -> N
     assert shares == pytest.approx({"reference": 0.1, "pose": 0.3, "camera": 0.0, "expression": 0.5}, abs=0.06)
     both = ((dropped.pose.flatten(1) == 0).all(1) & (dropped.expression.flatten(1) == 0).all(1)).float().mean()
     assert float(both) == pytest.approx(0.15, abs=0.05)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])
+def test_an_average_that_never_follows_is_refused(decay: float, parts: Parts) -> None:
+    with pytest.raises(UserError, match=f"average_decay: {decay}"):
+        parts.module(average_decay=decay)
