@@ -20,12 +20,12 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from manifests.errors import UserError
+from manifests.recording import MOST_RECORDING_BYTES
 
 LARGEST_EDGE, MOST_PIXELS = 16_384, 16_384 * 8192
 """Of a light map, the largest that are made: 16k."""
 LARGEST_IMAGE_PIXELS: Final = 8192 * 4096
 """Of a picture: four times 4k; more would take gigabytes in Blender's 32-bit textures."""
-MOST_RECORDING_BYTES: Final = 256 * 2**20
 _EIGHT_BIT: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _EXR_MAGIC: Final = b"\x76\x2f\x31\x01"
 _EXR_ROWS: Final = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}

@@ -10,7 +10,7 @@ from manifests.errors import UserError
 
 
 def add_commands(commands: Any) -> None:
-    """Add `train` and `cache-latents` to the subparsers ``commands``."""
+    """Add `train`, `animate` and `cache-latents` to the subparsers ``commands``."""
     train = commands.add_parser("train", help="train the model, its codec or its expression encoder; report on it")
     actions = train.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -45,6 +45,32 @@ def add_commands(commands: Any) -> None:
     export.add_argument("checkpoint", metavar="CHECKPOINT")
     export.add_argument("--out", required=True, metavar="DIR")
     export.set_defaults(run=_export)
+
+    animate = commands.add_parser(
+        "animate",
+        help="a portrait with the expressions, head poses and camera of others, as a video",
+        description="Clips are named CORPUS:KEY.v00, a frame of one CORPUS:KEY.v00[0]; recordings are .npz files.",
+    )
+    animate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
+    animate.add_argument("--portrait", required=True, metavar="FRAME", help="a frame of a clip")
+    animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip or a recording")
+    animate.add_argument("--expression", metavar="CLIP", help="whose expressions, if not the driver's")
+    animate.add_argument("--pose", metavar="CLIP", help="whose head poses, if not the driver's")
+    animate.add_argument(
+        "--camera", default="front", metavar="CAM", help="front, turntable, spiral, a clip, or a .json of key poses"
+    )
+    animate.add_argument("--out", required=True, metavar="FILE", help="the video, an .mp4")
+    animate.add_argument("--side-by-side", metavar="FILE", help="a second video with all of them beside the result")
+    animate.add_argument("--frames", type=int, metavar="T", help="length (default: as long as the expressions go on)")
+    animate.add_argument(
+        "--guidance", nargs="+", default=[], metavar="NAME=SCALE", help="exaggerate a condition, as expression=2"
+    )
+    animate.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the model's)")
+    animate.add_argument("--scheduler", choices=("euler", "unipc"), help="(default: the model's)")
+    animate.add_argument("--overlap", type=int, metavar="T", help="frames that windows share")
+    animate.add_argument("--seed", type=int, default=0)
+    animate.add_argument("--device", default="cpu")
+    animate.set_defaults(run=_animate)
 
     cache = commands.add_parser(
         "cache-latents",
@@ -140,6 +166,44 @@ def _report(arguments: argparse.Namespace) -> None:
         )
     print(report.to_markdown())
     print(f"sheet  {Path(arguments.out) / 'swaps.png'}")
+
+
+def _animate(arguments: argparse.Namespace) -> None:
+    from training.animation.animate import AnimationSettings, animate
+    from training.progress import display
+
+    names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
+    settings = AnimationSettings(
+        guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
+    )
+    with display() as progress:
+        made = animate(
+            arguments.checkpoint,
+            arguments.portrait,
+            arguments.driving,
+            arguments.out,
+            camera=arguments.camera,
+            expression=arguments.expression,
+            pose=arguments.pose,
+            side_by_side=arguments.side_by_side,
+            settings=settings,
+            progress=progress,
+        )
+    print(made)
+
+
+def _scales(words: list[str]) -> dict[str, float]:
+    """``NAME=SCALE`` words. Raises UserError for others."""
+    scales = {}
+    for word in words:
+        name, equals, scale = word.partition("=")
+        try:
+            scales[name] = float(scale)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UserError(f"--guidance {word!r}: is no scale of a condition; write expression=2")
+    return scales
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -19,10 +19,10 @@ from training.data.clips import Clips
 from training.data.faults import FaultLimit, Faults
 from training.data.loader import PortraitLoader
 from training.data.samples import read_sample
+from training.footage import describe
 from training.latents.encoded import CachedLatents
 from training.latents.read import LatentClips
 from training.module import PortraitModule
-from training.portrait import VideoFormat
 
 
 class PortraitData(lightning.LightningDataModule):
@@ -59,9 +59,8 @@ class PortraitData(lightning.LightningDataModule):
         """Raises UserError for what the module cannot take, before anything is read."""
         module = self.trainer.lightning_module if self.trainer else None
         if isinstance(module, PortraitModule):
-            height, width = self.clips.resolution
-            module.check(self.frames, (height, width))
-            module.format = VideoFormat(self.frames, self.step, self.clips.fps / self.step, height, width)
+            module.check(self.frames, self.clips.resolution)
+            module.footage = describe(self.corpus, self.clips, self.frames, self.step)
         loader = PortraitLoader(
             self.clips,
             source=self._cached(module) if self.latents else None,

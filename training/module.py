@@ -22,8 +22,9 @@ from training.ema import start_average, update_average
 from training.encode import Encode, Encoded
 from training.expression.load import load_encoder
 from training.flow import FlowSettings, draw_times, flow_loss, noisy, target
+from training.footage import Footage
 from training.optimiser import OptimiserSettings, make_optimiser, schedule
-from training.portrait import Portrait, VideoFormat, settings_record
+from training.portrait import Portrait, settings_record
 from training.regions import LossWeights
 from training.sampler import SamplerSettings, denoise
 from training.sharded import Sharded, shard
@@ -76,7 +77,7 @@ class PortraitModule(lightning.LightningModule):
         self.flow, self.dropout, self.optimiser_settings, self.sampler = flow, dropout, optimiser, sampler
         self.average_decay, self.seed = average_decay, seed
         self.samples_seen = 0
-        self.format = VideoFormat()
+        self.footage = Footage()
         """Of what it is trained on; the data set it."""
         self._keys: list[str] = []
         self._settings, self._base = transformer, base
@@ -182,7 +183,7 @@ class PortraitModule(lightning.LightningModule):
         seed: int = 0,
     ) -> Tensor:
         """`Portrait.predict` by the averaged weights."""
-        model = Portrait(self.encode, self.average, self.flow, self.sampler, self.format)
+        model = Portrait(self.encode, self.average, self.flow, self.sampler, self.footage)
         there = None if driver is None else driver.to(self.device)
         return model.predict(sample.to(self.device), there, sampler, seed)
 
@@ -200,7 +201,7 @@ class PortraitModule(lightning.LightningModule):
             "samples_seen": self.samples_seen,
             "codec folder": self._folders[0],
             "expression folder": self._folders[1],
-            **settings_record(self.flow, self.sampler, self.format),
+            **settings_record(self.flow, self.sampler, self.footage),
             **self._identity(),
         }
 

@@ -28,25 +28,12 @@ from training.encode import Encode
 from training.expression.load import load_encoder
 from training.flow import FlowSettings
 from training.folder import digest, replacing_folder
+from training.footage import Footage
 from training.sampler import SamplerSettings, sample_latents
 from training.streams import torch_generator
 
 RECORD: Final = "portrait.json"
 VERSION: Final = 3
-
-
-@dataclass(frozen=True)
-class VideoFormat:
-    """The videos that a model was trained on."""
-
-    frames: int = 1
-    """Of a window."""
-    step: int = 1
-    """Frames of the clip from one of a window to the next."""
-    fps: float = 0.0
-    """Of a window, so of every ``step``-th frame."""
-    height: int = 0
-    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ class Portrait:
     transformer: nn.Module
     flow: FlowSettings
     sampler: SamplerSettings
-    format: VideoFormat
+    footage: Footage
 
     @torch.no_grad()
     def predict(
@@ -95,10 +82,10 @@ def load_portrait(folder: str | Path) -> Portrait:
     _check_digest(folder, record, "transformer", transformer_digest(transformer))
     try:
         flow, sampler = FlowSettings(**record["flow"]), SamplerSettings(**record["sampler"])
-        video = VideoFormat(**record["video"])
+        footage = Footage(**record["footage"])
     except (TypeError, KeyError) as error:
         raise UserError(f"{folder}/{RECORD}: is damaged ({error}); take another copy of the model") from None
-    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, video)
+    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, footage)
 
 
 def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
@@ -120,7 +107,7 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
         _copy_model(trained.expression, beside / "expression")
         record = {
             "version": VERSION,
-            **settings_record(trained.flow, trained.sampler, trained.format),
+            **settings_record(trained.flow, trained.sampler, trained.footage),
             "codec": trained.codec_digest,
             "expression": trained.expression_digest,
             "transformer": transformer_digest(trained.transformer),
@@ -159,7 +146,7 @@ class _Trained:
     expression_digest: str
     flow: FlowSettings
     sampler: SamplerSettings
-    format: VideoFormat
+    footage: Footage
 
 
 def _trained(checkpoint: str | Path) -> _Trained:
@@ -174,7 +161,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             expression_digest=str(about["expression encoder"]),
             flow=FlowSettings(**about["flow"]),
             sampler=SamplerSettings(**about["sampler"]),
-            format=VideoFormat(**about["video"]),
+            footage=Footage(**about["footage"]),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -202,11 +189,11 @@ def _check_digest(folder: Path, record: Mapping[str, Any], name: str, found: str
         raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
 
 
-def settings_record(flow: FlowSettings, sampler: SamplerSettings, video: VideoFormat) -> dict[str, Any]:
+def settings_record(flow: FlowSettings, sampler: SamplerSettings, footage: Footage) -> dict[str, Any]:
     return {
         "flow": dataclasses.asdict(flow),
         "sampler": dataclasses.asdict(sampler),
-        "video": dataclasses.asdict(video),
+        "footage": dataclasses.asdict(footage),
     }
 
 

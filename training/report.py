@@ -43,8 +43,8 @@ def report_swaps(
     """
     check_device(device)
     portrait = load_portrait(model).to(device)
-    frames = portrait.format.frames if frames is None else frames
-    step = portrait.format.step if step is None else step
+    frames = portrait.footage.frames if frames is None else frames
+    step = portrait.footage.step if step is None else step
     settings = CaseSettings(clips=clips, frames=frames, step=step, seed=seed)
     slots(portrait.encode.codec, frames)
     chosen = Clips(corpus, split=split, subset=subset, frames=window_span(frames, step))

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor, nn
 
 from manifests.errors import UserError, require
 from training.conditioning import CONDITIONS, Conditions
-from training.flow import TIMESTEPS, FlowSettings, velocity
+from training.flow import TIMESTEPS, FlowSettings, noisy, velocity
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ def sample_latents(
     settings: SamplerSettings,
     noise: Tensor,
     on_step: Callable[[int, int], None] | None = None,
+    known: Tensor | None = None,
 ) -> Tensor:
-    """Latents [B, z, S, h, w] under conditions, from noise of that shape.
+    """Latents [B, z, S, h, w] under conditions, from noise of that shape. ``known`` [B, z, K, h, w] is what the first
+    K slots are to be: at every time they lie on the straight path from it to their noise, and the others follow.
 
     Guidance adds, for each condition c of scale w_c, (w_c - 1) times what c changes:
     v + sum_c (w_c - 1) (v - v without c). Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022, and
@@ -52,6 +55,8 @@ def sample_latents(
     scheduler = make_scheduler(settings)
     for done, step in enumerate(scheduler.timesteps):
         times = scheduler.sigmas[done].expand(len(latents)).to(latents)  # UniPC's timesteps are cut to whole numbers
+        if known is not None:
+            latents = pinned(latents, noisy(known, noise[:, :, : known.shape[2]], times))
 
         def predict(told: Conditions, latents: Tensor = latents, times: Tensor = times) -> Tensor:
             return velocity(flow, denoise(transformer, latents, times, told), latents, times)
@@ -62,7 +67,12 @@ def sample_latents(
         latents = scheduler.step(guided.float(), step, latents.float(), return_dict=False)[0].to(noise)
         if on_step:
             on_step(done + 1, settings.steps)
-    return latents
+    return latents if known is None else pinned(latents, known)
+
+
+def pinned(latents: Tensor, first: Tensor) -> Tensor:
+    """Latents [B, z, S, h, w] whose first slots are ``first`` [B, z, K, h, w]."""
+    return torch.cat([first.to(latents), latents[:, :, first.shape[2] :]], dim=2)
 
 
 def denoise(transformer: nn.Module, latents: Tensor, times: Tensor, conditions: Conditions) -> Tensor:

@@ -24,8 +24,9 @@ _OPTIONS = {"preset": "veryfast", "crf": "17", "x264-params": "threads=1:lookahe
 """Equal frames give equal bytes, whatever the machine's number of cores."""
 
 
-def save_video(path: str | Path, frames: Array, fps: float) -> None:
-    """Write uint8 [T, H, W, 3] as H.264; an odd last row or column is doubled, for 4:2:0 pairs them.
+def save_video(path: str | Path, frames: Array, fps: float, comment: str = "") -> None:
+    """Write uint8 [T, H, W, 3] as H.264; an odd last row or column is doubled, for 4:2:0 pairs them. ``comment`` is
+    kept in the file.
 
     A file that was there is replaced once the new one is whole. Raises UserError for what is no video, or where the
     folder cannot be written.
@@ -36,6 +37,8 @@ def save_video(path: str | Path, frames: Array, fps: float) -> None:
         )
     frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
     with _replacing(Path(path)) as beside, av.open(str(beside), "w", format="mp4", options=_MUXER) as container:
+        if comment:
+            container.metadata["comment"] = comment
         rate = Fraction(fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options=dict(_OPTIONS))
         stream.height, stream.width = frames.shape[1:3]

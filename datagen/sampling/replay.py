@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.recordings import CURVES, TURNS, Recording
 from datagen.sampling.rotations import axis_angle, multiply
 from datagen.sampling.streams import unit
 from manifests.clip import Motion
+from manifests.recording import CURVES, TURNS, Recording
 
 Array = NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from manifests.errors import UserError
@@ -24,7 +25,6 @@ from training.dit import TransformerSettings
 from training.encode import Encoded
 from training.latents.cache import cache_latents
 from training.module import PortraitModule
-from training.portrait import VideoFormat
 from training.regions import LossWeights
 
 VIEWS = ReferenceWeights(0, 1, 0)
@@ -152,7 +152,18 @@ def test_the_videos_trained_on_are_noted(corpus: Generated, parts: Parts) -> Non
     module = parts.module()
     data(corpus, module, frames=2, step=2).train_dataloader()
     height, width = Clips(str(corpus.out)).resolution
-    assert module.format == VideoFormat(2, 2, Clips(str(corpus.out)).fps / 2, height, width)
+    found = module.footage
+    assert (found.frames, found.step, found.height, found.width) == (2, 2, height, width)
+    assert found.fps == Clips(str(corpus.out)).fps / 2
+    spec = Clips(str(corpus.out)).spec(0)
+    assert (found.head, found.head_sha256) == (spec["head"]["name"], spec["head"]["sha256"])
+    assert found.subdivision == spec["render"]["subdivision"]
+    rows = [row for row in corpus.rows() if row["split"] == "train"]
+    assert found.focal * 36 == pytest.approx(np.median([row["focal_length_mm"] for row in rows]))
+    yaws = [max(abs(row["camera_yaw_deg_min"]), abs(row["camera_yaw_deg_max"])) for row in rows]
+    assert min(yaws) <= found.yaw_deg <= max(yaws)
+    assert found.pitch_low_deg < found.pitch_high_deg
+    assert 0.2 < found.distance_m < 3
 
 
 def test_going_on_with_other_data_warns(corpus: Generated, tmp_path: Path) -> None:

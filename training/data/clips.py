@@ -25,6 +25,8 @@ Array = NDArray[Any]
 
 PICTURES: Final = {"rgb": "mp4", "alpha": "mkv", "pose_normals": "mkv"}
 """Members of a view that a window can hold, and their containers."""
+_LONGEST_NUMBER: Final = 18
+"""Digits of a clip's."""
 _LABELS: Final = ("cameras.npz", "landmarks.npz")
 """Members of a clip that every window needs."""
 
@@ -120,6 +122,20 @@ class Clips:
     def key(self, i: int) -> str:
         columns = self._columns
         return self._reader().sources[columns.source[i]].corpus.layout.key(int(columns.index[i]))
+
+    def find(self, key: str) -> int:
+        """The clip of that key. Raises UserError where it is not among these, or in several corpora of a view."""
+        columns, (name, _, number) = self._columns, key.rpartition("-")
+        sources = [s for s, source in enumerate(self._reader().sources) if source.corpus.name == name]
+        known = number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        index = columns.index == (int(number) if known else -1)
+        found = np.flatnonzero(index & np.isin(columns.source, sources))
+        if len(found) != 1 or self.key(int(found[0])) != key:
+            raise UserError(
+                f"clip {key!r}: {len(found) if known else 0} clips of {self._reader().url} have that key; "
+                "`factorportrait query` lists them"
+            )
+        return int(found[0])
 
     def info(self, i: int) -> ClipInfo:
         columns = self._columns

@@ -7,6 +7,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from datagen.heads.model import HeadModel
+from manifests.clip import Motion
+
 
 class ExpressionEncoder(nn.Module, ABC):
     """Faces [N, 3, picture_size, picture_size] in [-1, 1], cut out by `crop.crop_faces`, to codes [N, code_size]."""
@@ -19,6 +22,11 @@ class ExpressionEncoder(nn.Module, ABC):
     @torch.no_grad()
     def encode(self, faces: Tensor) -> Tensor:
         return self._encode(faces)
+
+    def encode_motion(self, motion: Motion, head: HeadModel) -> Tensor | None:
+        """Codes [T, code_size] that faces of a motion have on average; None from an encoder that cannot tell. Raises
+        UserError for a head whose expressions it was not trained on."""
+        return None
 
     @abstractmethod
     def _encode(self, faces: Tensor) -> Tensor: ...

@@ -37,6 +37,7 @@ _LAST_RATE: Final = 0.02
 _AVERAGE: Final = 0.99
 _MEASURED: Final = 4096
 """Faces, at most, that codes are composed by."""
+_RIDGE: Final = 1e-3
 _LEAST_DEVIATION: Final = 1e-6
 _FAINT: Final = 1e-3
 """Of what moves in faces, the share that is told from noise."""
@@ -87,9 +88,24 @@ def fit_expression(
     classroom = Classroom(faces, settings)
     network, steps, chosen, unexplained = train(classroom, judges, settings, progress)
     names = tuple(target.name for target in faces.face.targets)
-    encoder = CnnEncoder(settings.sizes, network.cpu().eval(), names)
+    encoder = CnnEncoder(settings.sizes, network.cpu().eval(), names, codes_of_targets(network, faces))
     save_cnn(encoder, out)
     return ExpressionFit(Path(out), encoder.digest, steps, chosen, unexplained)
+
+
+def codes_of_targets(network: nn.Module, faces: Faces) -> tuple[Tensor, Tensor]:
+    """`CnnEncoder.of_targets`: ridge regression of codes on what the faces of `_spread` truly show."""
+    rows = _spread(faces)
+    codes = encode_faces(network, faces, rows=rows).double()
+    targets = torch.from_numpy(faces.targets[faces.moment[rows]]).double()
+    mean, told = targets.mean(dim=0), codes.mean(dim=0)
+    apart = targets - mean
+    scatter = apart.T @ apart
+    ridge = _RIDGE * scatter.diagonal().mean().clamp_min(1e-12)
+    weight = torch.linalg.solve(
+        scatter + ridge * torch.eye(len(scatter), dtype=scatter.dtype), apart.T @ (codes - told)
+    )
+    return weight.T.float().contiguous(), (told - mean @ weight).float()
 
 
 def train(

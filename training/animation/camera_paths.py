@@ -1,0 +1,158 @@
+"""Where the camera is in each frame of a video: by a name, or by key poses in a file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from datagen.geometry.cameras import intrinsics_from_focal, look_at
+from manifests.errors import UserError
+from training.footage import Footage
+
+Array = NDArray[Any]
+
+NEAREST_M: Final = 0.2
+"""From the head's centre; nearer ones are in the head, or all but."""
+_FARTHEST_M: Final = 100.0
+_SENSOR_WIDTH_MM: Final = 36.0
+_BREATH: Final = 0.1
+"""How much a spiral's distance changes to each side."""
+_SPIRAL_TURNS: Final = 2
+_MOST_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class CameraTrack:
+    """One camera over T frames: intrinsics [T, 3, 3] in pixels, world_to_camera [T, 4, 4] in metres; float64."""
+
+    intrinsics: Array
+    world_to_camera: Array
+
+
+@dataclass(frozen=True)
+class KeyPose:
+    """Where the camera is at one time; what is not given is as in the footage the model learnt from."""
+
+    time_s: float
+    yaw_deg: float = 0.0
+    """About the head's centre, which it looks at: 0 is in front, 90 on the head's left."""
+    pitch_deg: float = 0.0
+    """Above it."""
+    roll_deg: float = 0.0
+    distance_m: float | None = None
+    focal_length_mm: float | None = None
+    """Of a sensor 36 mm wide."""
+
+
+def camera_path(
+    text: str, times: Array, footage: Footage, head_centre: tuple[float, float, float], size: tuple[int, int]
+) -> CameraTrack:
+    """The camera at ``times`` [T] seconds, for pictures of ``size`` (H, W): ``front`` stands still, ``turntable``
+    swings once as far as the footage's cameras stand to either side (or once around), ``spiral`` circles in front of
+    the head, and a JSON file holds `KeyPose`s: a list of objects with these names.
+
+    Raises UserError for what is none of these, a damaged file, and a camera in the head.
+    """
+    usual = footage.distance_m, footage.focal * _SENSOR_WIDTH_MM
+    if not usual[0] or not usual[1]:
+        raise UserError("camera: the model does not say where its cameras stood; export its checkpoint again")
+    share = times / max(times[-1], 1e-9)
+    distance, roll, focal = np.full(len(times), usual[0]), np.zeros(len(times)), np.full(len(times), usual[1])
+    middle = (footage.pitch_low_deg + footage.pitch_high_deg) / 2
+    pitch = np.full(len(times), np.clip(0.0, footage.pitch_low_deg, footage.pitch_high_deg))
+    if text == "front":
+        yaw = np.zeros(len(times))
+    elif text == "turntable":
+        around = footage.yaw_deg >= 180
+        yaw = 360 * share if around else footage.yaw_deg * np.sin(2 * np.pi * share)
+    elif text == "spiral":
+        turn, swell = 2 * np.pi * _SPIRAL_TURNS * share, 0.5 - 0.5 * np.cos(2 * np.pi * share)
+        yaw = min(footage.yaw_deg, 25) * swell * np.cos(turn)
+        pitch = middle + (footage.pitch_high_deg - footage.pitch_low_deg) / 2 * swell * np.sin(turn)
+        distance = distance * (1 + _BREATH * np.sin(2 * np.pi * share))
+    elif text.endswith(".json"):
+        yaw, pitch, roll, distance, focal = _interpolated(text, read_key_poses(text), times, usual)
+    else:
+        raise UserError(
+            f"camera {text!r}: is none; choose front, turntable, spiral, a clip (CORPUS:KEY.v00) or a .json file of "
+            "key poses"
+        )
+    height, width = size
+    yaw, pitch = np.radians(yaw), np.radians(pitch)
+    towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=-1)
+    centre = np.asarray(head_centre, np.float64)
+    return CameraTrack(
+        intrinsics_from_focal(focal, width, height, _SENSOR_WIDTH_MM),
+        look_at(centre + distance[:, None] * towards, centre, np.radians(roll)),
+    )
+
+
+def read_key_poses(path: str | Path) -> list[KeyPose]:
+    """Raises UserError for a file that is not there, is no list of poses, or has one in the head; names the pose."""
+    try:
+        text = Path(path).read_bytes()
+        listed = json.loads(text) if len(text) <= _MOST_BYTES else None
+    except OSError as error:
+        raise UserError(f"camera {path}: cannot be read ({error.strerror}); name a file of key poses") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"camera {path}: is no JSON ({' '.join(str(error).split())[:100]}); mend it") from None
+    if not isinstance(listed, list) or not listed:
+        raise UserError(f'camera {path}: holds no list of key poses; write [{{"time_s": 0, "yaw_deg": -30}}, ...]')
+    poses = [_key_pose(f"camera {path}, pose {k}", entry) for k, entry in enumerate(listed)]
+    for before, after in itertools.pairwise(poses):
+        if after.time_s <= before.time_s:
+            raise UserError(f"camera {path}: time_s {after.time_s:g} follows {before.time_s:g}; let times rise")
+    return poses
+
+
+def check_outside(name: str, world_to_camera: Array, head_centre: tuple[float, float, float]) -> None:
+    """Raises UserError where a camera [T, 4, 4] is in the head at some time."""
+    centre = -np.einsum("tji,tj->ti", world_to_camera[:, :3, :3], world_to_camera[:, :3, 3])
+    distance = np.linalg.norm(centre - head_centre, axis=1)
+    if (at := int(distance.argmin())) >= 0 and distance[at] < NEAREST_M:
+        raise UserError(
+            f"{name}: is {distance[at]:.2f} m from the head's centre in frame {at}, inside the head; keep {NEAREST_M} m"
+        )
+
+
+def _key_pose(name: str, entry: Any) -> KeyPose:
+    known = [field.name for field in fields(KeyPose)]
+    if not isinstance(entry, dict) or "time_s" not in entry:
+        raise UserError(f"{name}: has no time_s; a pose has {', '.join(known)}")
+    for key, value in entry.items():
+        if key not in known:
+            raise UserError(f"{name}: {str(key)[:40]!r} is unknown; a pose has {', '.join(known)}")
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise UserError(f"{name}: {key} is {str(value)[:40]!r}; give a number")
+    pose = KeyPose(**entry)
+    if pose.distance_m is not None and not NEAREST_M <= pose.distance_m <= _FARTHEST_M:
+        raise UserError(
+            f"{name}: distance_m {pose.distance_m:g} given, below {NEAREST_M} m is the inside of a head; give "
+            f"{NEAREST_M} to {_FARTHEST_M:g}"
+        )
+    if pose.focal_length_mm is not None and not 5 <= pose.focal_length_mm <= 1000:
+        raise UserError(f"{name}: focal_length_mm {pose.focal_length_mm:g} given; give 5 to 1000")
+    if abs(pose.pitch_deg) > 90:
+        raise UserError(f"{name}: pitch_deg {pose.pitch_deg:g} given; give -90 to 90")
+    return pose
+
+
+def _interpolated(path: str, poses: list[KeyPose], times: Array, usual: tuple[float, float]) -> list[Array]:
+    """yaw, pitch, roll, distance and focal length [T] of smooth curves through the poses that do not overshoot (Fritsch
+    and Carlson, "Monotone piecewise cubic interpolation", 1980), held before the first and after the last."""
+    keys = np.array([
+        [pose.yaw_deg, pose.pitch_deg, pose.roll_deg, pose.distance_m or usual[0], pose.focal_length_mm or usual[1]]
+        for pose in poses
+    ])  # fmt: skip
+    at = np.array([pose.time_s for pose in poses])
+    if len(poses) == 1:
+        return list(np.repeat(keys, len(times), axis=0).T)
+    return list(PchipInterpolator(at, keys)(np.clip(times, at[0], at[-1])).T)

@@ -1,0 +1,52 @@
+"""What a model was trained on, as far as whoever animates with it has to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.data.clips import Clips
+from training.data.usual import usual_cameras
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Videos of a corpus, and the heads and cameras that are usual in it. What is not known is 0 or empty."""
+
+    frames: int = 1
+    """Of a window."""
+    step: int = 1
+    """Frames of the clip from one of a window to the next."""
+    fps: float = 0.0
+    """Of a window, so of every ``step``-th frame."""
+    height: int = 0
+    width: int = 0
+    head: str = ""
+    """Name of the head model whose mesh the normal maps show."""
+    head_sha256: str = ""
+    subdivision: int = 0
+    """Of that mesh."""
+    focal: float = 0.0
+    """Focal length in widths of the picture."""
+    distance_m: float = 0.0
+    """Of cameras from the head's centre."""
+    yaw_deg: float = 0.0
+    """Of cameras about the head, to either side."""
+    pitch_low_deg: float = 0.0
+    pitch_high_deg: float = 0.0
+
+
+def describe(corpus: str, clips: Clips, frames: int, step: int) -> Footage:
+    """Of windows of clips of split train. The first clip speaks for the head; raises UserError if it is damaged."""
+    spec, (height, width), usual = clips.spec(0), clips.resolution, usual_cameras(corpus, "train")
+    head, render = spec.get("head"), spec.get("render")
+    return Footage(
+        frames=frames,
+        step=step,
+        fps=clips.fps / step,
+        height=height,
+        width=width,
+        head=str(head.get("name", "")) if isinstance(head, dict) else "",
+        head_sha256=str(head.get("sha256", "")) if isinstance(head, dict) else "",
+        subdivision=int(render.get("subdivision", 0)) if isinstance(render, dict) else 0,
+        **vars(usual),
+    )
