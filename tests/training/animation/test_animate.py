@@ -14,11 +14,18 @@ from datagen.heads.model import load_head
 from factorportrait import main
 from manifests.errors import UserError
 from tests.conftest import Generated
+from tests.training.conftest import Parts
 from training.animation.animate import AnimationSettings, Shot, animate
 from training.animation.camera_paths import CameraTrack
 from training.animation.material import read_camera, read_expressions, read_face, read_poses
 from training.animation.names import ClipName
+from training.codec.load import load_codec
 from training.data.clips import Clips
+from training.encode import Encode
+from training.expression.cnn import CnnSizes
+from training.expression.fit import fit_expression
+from training.expression.load import load_encoder
+from training.expression.settings import ExpressionSettings
 from training.portrait import load_portrait
 from training.video_file import save_video
 
@@ -121,6 +128,20 @@ def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, model: Pa
     assert made.frames == 5  # as long as the expressions go on
     with pytest.raises(UserError, match="encoder reads pictures alone"):
         animate(model, clip(corpus, 0), str(tmp_path / "m.npz"), tmp_path / "w.mp4", settings=SETTINGS)
+
+
+def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
+    quick = ExpressionSettings(sizes=CnnSizes(code_size=4, picture_size=16, width=4), steps=2, moments=4)
+    fit_expression(str(corpus.out), tmp_path / "encoder", quick)
+    encode = Encode(load_codec(parts.codec), load_encoder(tmp_path / "encoder"))
+    head = load_head(Clips(str(corpus.out)).spec(0)["head"]["name"])
+    still, talking = (
+        read_expressions(recording(tmp_path / f"{jaw}.npz", corpus, jaw=jaw), encode, head) for jaw in (0.0, 0.3)
+    )
+    assert talking.codes.shape == (4, 4)
+    assert (talking.fps, talking.pictures) == (10, None)
+    assert torch.equal(still.codes[0], still.codes[3])
+    assert not torch.allclose(still.codes, talking.codes)
 
 
 def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, model: Path, tmp_path: Path) -> None:

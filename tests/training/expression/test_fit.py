@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from datagen.heads.model import load_head
 from manifests.errors import UserError
 from tests.conftest import Generated
 from training.data.clips import Clips
-from training.expression.cnn import CnnSizes
+from training.expression.cnn import CnnEncoder, CnnSizes, save_cnn
 from training.expression.faces import Faces, read_faces
-from training.expression.fit import encode_faces, fit_expression, train
+from training.expression.fit import codes_of_targets, encode_faces, fit_expression, train
 from training.expression.lessons import Classroom, Pupil
 from training.expression.load import load_encoder
 from training.expression.settings import ExpressionSettings
@@ -45,6 +46,40 @@ def test_it_tells_the_expressions_of_people_it_has_not_seen(face: MeanFace) -> N
     # Two views of a moment are far closer than two moments.
     views = encode_faces(network, others).view(-1, 2, 8)
     assert float(views.var(dim=1).mean()) < 0.3 * float(views.mean(dim=1).var(dim=0).mean())
+
+
+def test_a_motion_has_the_code_that_its_pictures_have_on_average(face: MeanFace) -> None:
+    learnt, others = draw_faces(face, 30, 4, 2, seed=1), draw_faces(face, 20, 4, 2, seed=2)
+    network, *_ = train(Classroom(learnt, DRAWN), None, DRAWN)
+    weight, bias = codes_of_targets(network, learnt)
+    seen = encode_faces(network, others)
+    told = (torch.from_numpy(others.targets) @ weight.T + bias)[others.moment]
+    unexplained = (seen - told).square().sum() / (seen - seen.mean(dim=0)).square().sum()
+    assert float(unexplained) < 0.3  # two numbers move these faces
+
+
+def test_codes_of_motions_go_through_a_folder_and_are_no_part_of_the_digest(corpus: Generated, tmp_path: Path) -> None:
+    made = fit_expression(str(corpus.out), tmp_path / "one", QUICK)
+    encoder = load_encoder(tmp_path / "one")
+    clips = Clips(str(corpus.out))
+    motion = clips.motion(0)
+    head = load_head(clips.spec(0)["head"]["name"])
+    codes = encoder.encode_motion(motion, head)
+    assert codes is not None
+    assert codes.shape == (motion.frames, 8)
+    still = encoder.encode_motion(dataclasses.replace(motion, expression=0 * motion.expression), head)
+    assert not torch.equal(codes, still)
+    assert isinstance(encoder, CnnEncoder)
+    save_cnn(CnnEncoder(SMALL, encoder.network, encoder.target_names), tmp_path / "without")
+    without = load_encoder(tmp_path / "without")
+    assert without.encode_motion(motion, head) is None
+    assert without.digest == encoder.digest == made.digest
+    save_cnn(CnnEncoder(SMALL, encoder.network, ("a", "b"), (torch.zeros(8, 2), torch.zeros(8))), tmp_path / "other")
+    with pytest.raises(UserError, match="has other expressions than the encoder's"):
+        load_encoder(tmp_path / "other").encode_motion(motion, head)
+    save_cnn(CnnEncoder(SMALL, encoder.network, ("a",), (torch.zeros(8, 2), torch.zeros(8))), tmp_path / "damaged")
+    with pytest.raises(UserError, match="its codes of targets are of shapes"):
+        load_encoder(tmp_path / "damaged")
 
 
 def test_codes_let_go_of_the_pose() -> None:
