@@ -2,7 +2,7 @@
 # make test   environment + linters, import floors, types and tests
 # make lint   the checks without the tests
 # make bench  the benchmarks whose figures the README quotes
-# make train-demo  a corpus of 720 people, its codec and encoder, a tiny transformer, and what it does (35 minutes)
+# make train-demo  a corpus of 720 people, its codec and encoder, a tiny transformer, and what it does (50 minutes)
 
 PYTHON ?= python3.11
 OUT ?= out/demo

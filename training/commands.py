@@ -10,7 +10,7 @@ from manifests.errors import UserError
 
 
 def add_commands(commands: Any) -> None:
-    """Add `train`, `animate` and `cache-latents` to the subparsers ``commands``."""
+    """Add `train`, `track`, `animate` and `cache-latents` to the subparsers ``commands``."""
     train = commands.add_parser("train", help="train the model, its codec or its expression encoder; report on it")
     actions = train.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -30,6 +30,13 @@ def add_commands(commands: Any) -> None:
     expression.add_argument("--report", action="store_true", help="also say what codes tell, and what not")
     expression.add_argument("--device", default="cpu")
     expression.add_argument("--seed", type=int, default=0)
+
+    landmarks = _action(
+        actions, "landmarks", "train a landmark detector on a corpus, for pictures of faces", _landmarks
+    )
+    landmarks.add_argument("--steps", type=int, metavar="N", help="optimiser steps (default 3000)")
+    landmarks.add_argument("--device", default="cpu")
+    landmarks.add_argument("--seed", type=int, default=0)
 
     report = _action(actions, "report", "swap tests of a trained model on people never seen, with a sheet", _report)
     report.add_argument("--model", required=True, metavar="DIR", help="the model folder of a fit")
@@ -52,8 +59,9 @@ def add_commands(commands: Any) -> None:
         description="Clips are named CORPUS:KEY.v00, a frame of one CORPUS:KEY.v00[0]; recordings are .npz files.",
     )
     animate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
-    animate.add_argument("--portrait", required=True, metavar="FRAME", help="a frame of a clip")
-    animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip or a recording")
+    animate.add_argument("--portrait", required=True, metavar="PICTURE", help="a picture, or a frame of a clip")
+    animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip, a video or a recording")
+    animate.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos; of `train landmarks`")
     animate.add_argument("--expression", metavar="CLIP", help="whose expressions, if not the driver's")
     animate.add_argument("--pose", metavar="CLIP", help="whose head poses, if not the driver's")
     animate.add_argument(
@@ -71,6 +79,23 @@ def add_commands(commands: Any) -> None:
     animate.add_argument("--seed", type=int, default=0)
     animate.add_argument("--device", default="cpu")
     animate.set_defaults(run=_animate)
+
+    track = commands.add_parser(
+        "track",
+        help="the motion of a face in a video, as a recording",
+        description="A recording drives `animate`, or the heads of a corpus (motion.recordings).",
+    )
+    track.add_argument("video", metavar="VIDEO")
+    track.add_argument("--landmarks", required=True, metavar="DIR", help="a detector, as `train landmarks` makes it")
+    track.add_argument("--out", required=True, metavar="FILE", help="the recording, an .npz")
+    track.add_argument("--overlay", metavar="FILE", help="a video of what was found and fitted")
+    track.add_argument("--head", default="open", metavar="NAME", help="the head that is fitted")
+    track.add_argument("--focal-length-mm", type=float, metavar="F", help="of the camera (default: fitted, near 50)")
+    track.add_argument(
+        "--most-missing", type=float, default=1.0, metavar="S", help="seconds without a face that are carried over"
+    )
+    track.add_argument("--device", default="cpu")
+    track.set_defaults(run=_track)
 
     cache = commands.add_parser(
         "cache-latents",
@@ -146,6 +171,27 @@ def _expression_report(arguments: argparse.Namespace, progress: Any) -> None:
     print(report.to_markdown())
 
 
+def _landmarks(arguments: argparse.Namespace) -> None:
+    from training.landmarks.fit import fit_landmarks
+    from training.landmarks.load import load_detector
+    from training.landmarks.report import report_landmarks
+    from training.landmarks.settings import LandmarkSettings
+    from training.progress import display
+
+    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
+    if arguments.steps is not None:
+        given["steps"] = arguments.steps
+    with display() as progress:
+        print(fit_landmarks(arguments.corpus, arguments.out, LandmarkSettings(**given), progress))
+        detector = load_detector(arguments.out).to(arguments.device)
+        report, sheet = report_landmarks(detector, arguments.corpus, progress=progress)
+    beside = Path(arguments.out)
+    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
+    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
+    sheet.save(beside.with_name(f"{beside.name}-report.png"))
+    print(report.to_markdown())
+
+
 def _report(arguments: argparse.Namespace) -> None:
     from training.progress import display
     from training.report import report_swaps
@@ -186,6 +232,31 @@ def _animate(arguments: argparse.Namespace) -> None:
             expression=arguments.expression,
             pose=arguments.pose,
             side_by_side=arguments.side_by_side,
+            landmarks=arguments.landmarks,
+            settings=settings,
+            progress=progress,
+        )
+    print(made)
+
+
+def _track(arguments: argparse.Namespace) -> None:
+    from training.device import check_device
+    from training.landmarks.load import load_detector
+    from training.progress import display
+    from training.tracking.fit import FitSettings
+    from training.tracking.track import track
+
+    check_device(arguments.device)
+    given, focal = FitSettings(), arguments.focal_length_mm
+    settings = given if focal is None else FitSettings(focal_length_mm=focal, focal_spread=0)
+    with display() as progress:
+        made = track(
+            arguments.video,
+            load_detector(arguments.landmarks).to(arguments.device),
+            arguments.out,
+            head=arguments.head,
+            overlay=arguments.overlay,
+            most_missing_s=arguments.most_missing,
             settings=settings,
             progress=progress,
         )

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,6 +84,21 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{file}: holds no JSON object; take another copy of the model")
     return config
+
+
+def plugged_in(folder: Path, config: Mapping[str, Any], own: Mapping[str, Any], group: str, what: str) -> Any:
+    """What loads folders of the kind that ``config`` says: one of our ``own``, or one that an installed package names
+    by that kind in the entry points of ``group``. Raises UserError where there is none."""
+    kind, installed = config.get("kind"), {point.name: point for point in entry_points(group=group)}
+    if isinstance(kind, str) and kind in own:
+        return own[kind]
+    if isinstance(kind, str) and kind in installed:
+        return installed[kind].load()
+    raise UserError(
+        f"{folder}: its {CONFIG} is of kind {str(kind)[:60]!r}, no {what} (known: "
+        f"{', '.join(sorted({*own, *installed}))}); give one made by `factorportrait train`, or install the package "
+        "that its kind is from"
+    )
 
 
 def read_tensors(folder: str | Path) -> dict[str, torch.Tensor]:

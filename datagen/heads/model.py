@@ -67,7 +67,7 @@ class HeadModel:
         self.cranium: Array = _cranium(info.kind, arrays, self.faces, self.part)
         self._origin = (arrays["J_regressor"].astype(float) @ arrays["v_template"].astype(float))[NECK_JOINT[info.kind]]
         self.template: Array = (arrays["v_template"].astype(float) - self._origin).astype(np.float32)
-        self._model = _smplx_model(info.kind, arrays)
+        self.skinned = _smplx_model(info.kind, arrays)
 
     def rest(self, shape: Array) -> Array:
         """Vertices float32 [V, 3] of one identity [S], neutral and unposed."""
@@ -109,7 +109,7 @@ class HeadModel:
             pose["body_pose"][:, NECK_JOINT["smplx"] - 1] = neck
             pose["left_hand_pose"] = pose["right_hand_pose"] = torch.zeros(count, 45)
         with torch.inference_mode(), _one_thread():
-            vertices = self._model(**pose).vertices.numpy().astype(np.float64)
+            vertices = self.skinned(**pose).vertices.numpy().astype(np.float64)
         turned = np.einsum("tij,tvj->tvi", rotation_matrices(motion.root[frames]), vertices - self._origin)
         return (turned + motion.translation[frames][:, None]).astype(np.float32)
 

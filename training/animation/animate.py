@@ -23,16 +23,16 @@ from training.animation.material import (
     Expressions,
     Face,
     Poses,
+    Reader,
     read_camera,
-    read_expressions,
-    read_face,
-    read_poses,
 )
 from training.animation.names import parse_clip
 from training.animation.resample import at_times, frame_times, rotations_at_times
 from training.animation.windows import plan_windows, sample_windows, seam_ratio
 from training.conditioning import Conditions, camera_row, expression_row
 from training.device import check_device
+from training.landmarks.detector import LandmarkDetector
+from training.landmarks.load import load_detector
 from training.portrait import Portrait, load_portrait
 from training.pose_normals import camera_space, render_pose_normals
 from training.progress import Show, silent
@@ -90,14 +90,16 @@ def animate(
     expression: str | None = None,
     pose: str | None = None,
     side_by_side: str | Path | None = None,
+    landmarks: str | Path | LandmarkDetector | None = None,
     settings: AnimationSettings = AnimationSettings(),
     progress: Show = silent,
 ) -> Animation:
     """Write a video of ``portrait`` with the expressions and head poses of ``driving``, seen by ``camera``.
 
-    ``portrait`` is a frame of a clip (``CORPUS:KEY.v00[0]``); ``driving``, and ``expression`` and ``pose`` in its place
-    where they differ, are clips or recordings (.npz); ``camera`` is a name, a JSON file of key poses
-    (`camera_paths.camera_path`) or a clip. ``side_by_side`` is a second video with all of them beside the result.
+    ``portrait`` is a frame of a clip (``CORPUS:KEY.v00[0]``) or a picture; ``driving``, and ``expression`` and ``pose``
+    in its place where they differ, are clips, videos or recordings (.npz); ``landmarks`` is the detector that finds
+    faces in pictures and videos; ``camera`` is a name, a JSON file of key poses (`camera_paths.camera_path`) or a
+    clip. ``side_by_side`` is a second video with all of them beside the result.
     Curves are read at the model's frame rate. Raises UserError for what is not there or does not fit, before anything
     is written.
     """
@@ -105,9 +107,15 @@ def animate(
     loaded = (model if isinstance(model, Portrait) else load_portrait(model)).to(settings.device)
     footage = loaded.footage
     size, head = (footage.height, footage.width), _head(loaded)
-    face = read_face(portrait, size)
-    expressions = read_expressions(expression or driving, loaded.encode, head)
-    poses = read_poses(pose or driving, head)
+    detector = landmarks if isinstance(landmarks, LandmarkDetector | None) else load_detector(landmarks)
+    if detector is not None:
+        detector = detector.to(settings.device)
+    reader = Reader(loaded.encode, head, footage, detector, progress)
+    face, expressions, poses = (
+        reader.face(portrait),
+        reader.expressions(expression or driving),
+        reader.poses(pose or driving),
+    )
     times = frame_times(len(expressions.codes), expressions.fps, footage.fps)
     if settings.frames is not None:
         if settings.frames < 1:

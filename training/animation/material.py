@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +18,16 @@ from manifests.errors import UserError
 from manifests.recording import MOST_RECORDING_BYTES, parse_recording
 from training.animation.camera_paths import CameraTrack, check_outside
 from training.animation.names import ClipName, parse_clip
+from training.animation.photograph import place_face, read_photograph
 from training.animation.resample import at_times, cameras_at_times
 from training.data.clips import Clips
 from training.encode import Encode
+from training.footage import Footage
+from training.landmarks.detector import LandmarkDetector
+from training.progress import Show, silent
+from training.tracking.fit import Fit, fit_head
+from training.tracking.track import Seen, check_gaps, find_faces
+from training.tracking.video import read_video
 
 Array = NDArray[Any]
 
@@ -59,9 +67,73 @@ class Poses:
     fps: float
 
 
-def read_face(text: str, size: tuple[int, int]) -> Face:
-    """The portrait of a clip's frame. Raises UserError for what is not there, or of another size than the model's."""
-    name = _clip_name("portrait", text)
+@dataclass(frozen=True)
+class Reader:
+    """Reads sources for one model; a video that several things come from is tracked once."""
+
+    encode: Encode
+    head: HeadModel
+    footage: Footage
+    detector: LandmarkDetector | None
+    progress: Show = silent
+
+    @functools.cached_property
+    def _tracked(self) -> dict[str, tuple[Seen, Fit]]:
+        return {}
+
+    def face(self, text: str) -> Face:
+        """The portrait: a frame of a clip, or a picture. Raises UserError for what is not there, shows no face, or is a
+        clip of another size than the model's."""
+        name = parse_clip(text)
+        if name is not None:
+            return read_face(text, name, (self.footage.height, self.footage.width))
+        picture = read_photograph(text)
+        return Face(*place_face(text, picture, self._finds(f"portrait {text}"), self.head, self.footage))
+
+    def expressions(self, text: str) -> Expressions:
+        """Of a clip's or a video's pictures, as the encoder reads them, or of a recording. Raises UserError for what is
+        none of these."""
+        if text.endswith(".npz"):
+            return read_recorded_expressions(text, self.encode, self.head)
+        name = parse_clip(text)
+        if name is not None:
+            return read_expressions(name, self.encode)
+        seen, fit = self._track(text)
+        pictures = _colours(seen.pictures)
+        points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
+        return Expressions(_codes(self.encode, pictures, points), seen.fps, pictures)
+
+    def poses(self, text: str) -> Poses:
+        """Of a clip's head, a tracked video, or a recording. Raises UserError for what is none of these."""
+        if text.endswith(".npz"):
+            return read_recorded_poses(text, self.head)
+        name = parse_clip(text)
+        if name is not None:
+            clips, i = _find(name)
+            return _poses(clips.motion(i), clips.fps)
+        seen, fit = self._track(text)
+        return _poses(fit.motion, seen.fps)
+
+    def _track(self, text: str) -> tuple[Seen, Fit]:
+        if text not in self._tracked:
+            detector = self._finds(f"driver {text}")
+            seen = find_faces(*read_video(text), detector, self.progress)
+            check_gaps(text, seen.found.numpy(), seen.fps, _MOST_MISSING_S)
+            size = seen.pictures.shape[1], seen.pictures.shape[2]
+            self._tracked[text] = seen, fit_head(self.head, seen.points, seen.visible, seen.found, size)
+        return self._tracked[text]
+
+    def _finds(self, what: str) -> LandmarkDetector:
+        if self.detector is None:
+            raise UserError(
+                f"{what}: faces in pictures and videos are found by a detector; give one (--landmarks, as `train "
+                "landmarks` makes it), or a clip of a corpus (CORPUS:KEY.v00)"
+            )
+        return self.detector
+
+
+def read_face(text: str, name: ClipName, size: tuple[int, int]) -> Face:
+    """The portrait of a clip's frame."""
     clips, i = _find(name)
     if clips.resolution != size:
         raise UserError(
@@ -73,38 +145,31 @@ def read_face(text: str, size: tuple[int, int]) -> Face:
     return Face(_colours(window.rgb)[:, 0], torch.from_numpy(window.landmarks[0]).float(), clips.motion(i).shape)
 
 
-def read_expressions(text: str, encode: Encode, head: HeadModel) -> Expressions:
-    """Of a clip's pictures, as the encoder reads them, or of a recording. Raises UserError for what is neither."""
-    if text.endswith(".npz"):
-        recording = parse_recording(Path(text), _recorded(text), head.info)
-        still = np.zeros((len(recording.expression), 3), np.float32)
-        curves = {name: curve.astype(np.float32) for name, curve in recording.curves.items()}
-        shape, expression = np.zeros(1, np.float32), recording.expression.astype(np.float32)
-        motion = Motion(shape, expression, **{**curves, "root": still, "neck": still, "translation": still})
-        codes = encode.expression.encode_motion(motion, head)
-        if codes is None:
-            raise UserError(
-                f"expression {text}: the model's encoder reads pictures alone; give a clip, or train it anew"
-            )
-        return Expressions(codes, recording.fps, None)
-    name = _clip_name("expression", text)
+def read_recorded_expressions(text: str, encode: Encode, head: HeadModel) -> Expressions:
+    """The codes that a recording's faces have on average."""
+    recording = parse_recording(Path(text), _recorded(text), head.info)
+    still = np.zeros((len(recording.expression), 3), np.float32)
+    curves = {name: curve.astype(np.float32) for name, curve in recording.curves.items()}
+    shape, expression = np.zeros(1, np.float32), recording.expression.astype(np.float32)
+    motion = Motion(shape, expression, **{**curves, "root": still, "neck": still, "translation": still})
+    codes = encode.expression.encode_motion(motion, head)
+    if codes is None:
+        raise UserError(f"expression {text}: the model's encoder reads pictures alone; give a clip, or train it anew")
+    return Expressions(codes, recording.fps, None)
+
+
+def read_expressions(name: ClipName, encode: Encode) -> Expressions:
+    """Of a view of a clip."""
     clips, i = _find(name)
     (window,) = clips.windows(i, [(name.view, range(clips.info(i).frames))], members=("rgb",))
     assert window.rgb is not None
     pictures, landmarks = _colours(window.rgb), torch.from_numpy(window.landmarks).float()
-    device = next((tensor.device for tensor in encode.expression.parameters()), torch.device("cpu"))
-    codes = encode.codes(pictures[None].to(device), landmarks[None].to(device))[0].cpu()
-    return Expressions(codes, clips.fps, pictures)
+    return Expressions(_codes(encode, pictures, landmarks), clips.fps, pictures)
 
 
-def read_poses(text: str, head: HeadModel) -> Poses:
-    """Of a clip's head, or of a recording. Raises UserError for what is neither."""
-    if text.endswith(".npz"):
-        recording = parse_recording(Path(text), _recorded(text), head.info)
-        return Poses(**{name: recording.curves[name].astype(np.float32) for name in _POSED}, fps=recording.fps)
-    clips, i = _find(_clip_name("pose", text))
-    motion = clips.motion(i)
-    return Poses(**{name: getattr(motion, name) for name in _POSED}, fps=clips.fps)
+def read_recorded_poses(text: str, head: HeadModel) -> Poses:
+    recording = parse_recording(Path(text), _recorded(text), head.info)
+    return Poses(**{name: recording.curves[name].astype(np.float32) for name in _POSED}, fps=recording.fps)
 
 
 def read_camera(name: ClipName, times: Array, size: tuple[int, int], head: HeadModel) -> CameraTrack:
@@ -118,15 +183,18 @@ def read_camera(name: ClipName, times: Array, size: tuple[int, int], head: HeadM
     return CameraTrack(intrinsics, cameras_at_times(window.world_to_camera, clips.fps, times))
 
 
+_MOST_MISSING_S: Final = 1.0
 _POSED: Final = ("root", "neck", "left_eye", "right_eye", "translation")
 
 
-def _clip_name(what: str, text: str) -> ClipName:
-    name = parse_clip(text)
-    if name is None:
-        known = "a clip of a corpus (CORPUS:KEY.v00)" + (" or a recording (.npz)" if what != "portrait" else "")
-        raise UserError(f"{what} {text!r}: is none; give {known}")
-    return name
+def _poses(motion: Motion, fps: float) -> Poses:
+    return Poses(**{name: getattr(motion, name) for name in _POSED}, fps=fps)
+
+
+def _codes(encode: Encode, pictures: Tensor, landmarks: Tensor) -> Tensor:
+    """[F, D] of pictures [3, F, H, W] and landmarks [F, 70, 2]; on the CPU."""
+    device = next((tensor.device for tensor in encode.expression.parameters()), torch.device("cpu"))
+    return encode.codes(pictures[None].to(device), landmarks[None].to(device))[0].cpu()
 
 
 def _find(name: ClipName) -> tuple[Clips, int]:

@@ -22,7 +22,7 @@ _TINT: Final = 0.12
 _CONTRAST: Final = 0.3
 _NOISE: Final = 0.03
 
-_OTHER_SIDE: Final = [dict(MIRRORED)[i] for i in range(len(MIRRORED))]
+OTHER_SIDE: Final = [dict(MIRRORED)[i] for i in range(len(MIRRORED))]
 
 
 def augment(faces: Tensor, points: Tensor, generator: torch.Generator, strength: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -62,5 +62,5 @@ def augment(faces: Tensor, points: Tensor, generator: torch.Generator, strength:
 def mirror(faces: Tensor, points: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     """The chosen [N, bool] of faces and of their landmarks [N, 70, 2], each landmark taking its counterpart's place."""
     faces = torch.where(chosen[:, None, None, None], faces.flip(-1), faces)
-    other = points[:, _OTHER_SIDE] * points.new_tensor([-1, 1])
+    other = points[:, OTHER_SIDE] * points.new_tensor([-1, 1])
     return faces, torch.where(chosen[:, None, None], other, points)

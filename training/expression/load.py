@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-from manifests.errors import UserError
 from training.expression.cnn import KIND, load_cnn
 from training.expression.encoder import ExpressionEncoder
-from training.folder import CONFIG, read_config
+from training.folder import plugged_in, read_config
 
 Loader = Callable[[Path, dict[str, Any]], ExpressionEncoder]
 """Takes the folder and what its config.json holds."""
@@ -18,8 +16,6 @@ Loader = Callable[[Path, dict[str, Any]], ExpressionEncoder]
 ENTRY_POINTS: Final = "factorportrait.expression_encoders"
 """Installed packages name their loaders in this group, each by the kind that its folders' config.json says. A folder
 holds that file and tensors in .safetensors files; nothing else of it is copied beside a trained transformer."""
-
-_LOADERS: Final[dict[str, Loader]] = {KIND: load_cnn}
 
 
 def load_encoder(path: str | Path) -> ExpressionEncoder:
@@ -29,16 +25,5 @@ def load_encoder(path: str | Path) -> ExpressionEncoder:
     """
     folder = Path(path)
     config = read_config(folder)
-    kind = config.get("kind")
-    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if isinstance(kind, str) and kind in _LOADERS:
-        loader = _LOADERS[kind]
-    elif isinstance(kind, str) and kind in installed:
-        loader = installed[kind].load()
-    else:
-        raise UserError(
-            f"{folder}: its {CONFIG} is of kind {str(kind)[:60]!r}, no expression encoder (known: "
-            f"{', '.join(sorted({*_LOADERS, *installed}))}); give one made by `factorportrait train expression`, or "
-            "install the package that its kind is from"
-        )
+    loader: Loader = plugged_in(folder, config, {KIND: load_cnn}, ENTRY_POINTS, "expression encoder")
     return loader(folder, config).eval().requires_grad_(False)

@@ -17,7 +17,7 @@ from tests.conftest import Generated
 from tests.training.conftest import Parts
 from training.animation.animate import AnimationSettings, Shot, animate
 from training.animation.camera_paths import CameraTrack
-from training.animation.material import read_camera, read_expressions, read_face, read_poses
+from training.animation.material import Reader, read_camera, read_recorded_expressions, read_recorded_poses
 from training.animation.names import ClipName
 from training.codec.load import load_codec
 from training.data.clips import Clips
@@ -58,10 +58,11 @@ def test_a_clip_driven_by_its_own_is_told_what_the_corpus_holds(corpus: Generate
     i, size = clips.find(row["key"]), clips.resolution
     times = np.arange(row["frames"]) / clips.fps
     text = clip(corpus, 1, ".v01")
+    reader = Reader(portrait.encode, head, portrait.footage, None)
     shot = Shot(
-        read_face(f"{text}[0]", size),
-        read_expressions(text, portrait.encode, head),
-        read_poses(text, head),
+        reader.face(f"{text}[0]"),
+        reader.expressions(text),
+        reader.poses(text),
         read_camera(ClipName(str(corpus.out), row["key"], 1), times, size, head),
         times,
     )
@@ -120,7 +121,7 @@ def test_the_command_writes_a_long_video_one_beside_and_says_they_are_synthetic(
 
 def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, model: Path, tmp_path: Path) -> None:
     portrait = load_portrait(model)
-    poses = read_poses(recording(tmp_path / "m.npz", corpus), load_head(portrait.footage.head))
+    poses = read_recorded_poses(recording(tmp_path / "m.npz", corpus), load_head(portrait.footage.head))
     np.testing.assert_allclose(poses.neck, [[0, 0.2, 0]] * 4, atol=1e-7)
     made = animate(
         model, clip(corpus, 0), clip(corpus, 1), tmp_path / "v.mp4", pose=str(tmp_path / "m.npz"), settings=SETTINGS
@@ -136,7 +137,8 @@ def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, p
     encode = Encode(load_codec(parts.codec), load_encoder(tmp_path / "encoder"))
     head = load_head(Clips(str(corpus.out)).spec(0)["head"]["name"])
     still, talking = (
-        read_expressions(recording(tmp_path / f"{jaw}.npz", corpus, jaw=jaw), encode, head) for jaw in (0.0, 0.3)
+        read_recorded_expressions(recording(tmp_path / f"{jaw}.npz", corpus, jaw=jaw), encode, head)
+        for jaw in (0.0, 0.3)
     )
     assert talking.codes.shape == (4, 4)
     assert (talking.fps, talking.pictures) == (10, None)
@@ -148,12 +150,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, model: 
     good = {"portrait": clip(corpus, 0), "driving": clip(corpus, 1)}
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 no archive")
     for change, said in (
-        ({"portrait": "me.png"}, "portrait 'me.png': is none; give a clip"),
+        ({"portrait": "me.png"}, "portrait me.png: cannot be read as a picture"),
         ({"portrait": f"{corpus.out}:tiny-000000099"}, "0 clips of .* have that key"),
         ({"portrait": clip(corpus, 0, "[50]")}, "frames 50 to 51 asked for, it ends at"),
         ({"portrait": clip(corpus, 0, ".v07")}, "has no member 'v07"),
         ({"portrait": f"{tmp_path}:tiny-000000000"}, "no corpus here"),
-        ({"driving": "nothing"}, "expression 'nothing': is none; give a clip of a corpus .* or a recording"),
+        ({"driving": "nothing"}, "driver nothing: faces in pictures and videos are found by a detector"),
         ({"driving": str(tmp_path / "absent.npz")}, "absent.npz: cannot be read"),
         ({"pose": str(tmp_path / "no.npz")}, "no.npz: cannot be read"),
         ({"camera": "sideways"}, "choose front, turntable, spiral"),
