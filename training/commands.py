@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import UserError
+from training.animation.commands import add_animation_commands
 
 
 def add_commands(commands: Any) -> None:
-    """Add `train`, `track`, `animate` and `cache-latents` to the subparsers ``commands``."""
+    """Add `train`, `cache-latents` and those of animation to the subparsers ``commands``."""
     train = commands.add_parser("train", help="train the model, its codec or its expression encoder; report on it")
     actions = train.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -53,50 +54,6 @@ def add_commands(commands: Any) -> None:
     export.add_argument("--out", required=True, metavar="DIR")
     export.set_defaults(run=_export)
 
-    animate = commands.add_parser(
-        "animate",
-        help="a portrait with the expressions, head poses and camera of others, as a video",
-        description="Clips are named CORPUS:KEY.v00, a frame of one CORPUS:KEY.v00[0]; recordings are .npz files.",
-    )
-    animate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
-    animate.add_argument("--portrait", required=True, metavar="PICTURE", help="a picture, or a frame of a clip")
-    animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip, a video or a recording")
-    animate.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos; of `train landmarks`")
-    animate.add_argument("--expression", metavar="CLIP", help="whose expressions, if not the driver's")
-    animate.add_argument("--pose", metavar="CLIP", help="whose head poses, if not the driver's")
-    animate.add_argument(
-        "--camera", default="front", metavar="CAM", help="front, turntable, spiral, a clip, or a .json of key poses"
-    )
-    animate.add_argument("--out", required=True, metavar="FILE", help="the video, an .mp4")
-    animate.add_argument("--side-by-side", metavar="FILE", help="a second video with all of them beside the result")
-    animate.add_argument("--frames", type=int, metavar="T", help="length (default: as long as the expressions go on)")
-    animate.add_argument(
-        "--guidance", nargs="+", default=[], metavar="NAME=SCALE", help="exaggerate a condition, as expression=2"
-    )
-    animate.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the model's)")
-    animate.add_argument("--scheduler", choices=("euler", "unipc"), help="(default: the model's)")
-    animate.add_argument("--overlap", type=int, metavar="T", help="frames that windows share")
-    animate.add_argument("--seed", type=int, default=0)
-    animate.add_argument("--device", default="cpu")
-    animate.set_defaults(run=_animate)
-
-    track = commands.add_parser(
-        "track",
-        help="the motion of a face in a video, as a recording",
-        description="A recording drives `animate`, or the heads of a corpus (motion.recordings).",
-    )
-    track.add_argument("video", metavar="VIDEO")
-    track.add_argument("--landmarks", required=True, metavar="DIR", help="a detector, as `train landmarks` makes it")
-    track.add_argument("--out", required=True, metavar="FILE", help="the recording, an .npz")
-    track.add_argument("--overlay", metavar="FILE", help="a video of what was found and fitted")
-    track.add_argument("--head", default="open", metavar="NAME", help="the head that is fitted")
-    track.add_argument("--focal-length-mm", type=float, metavar="F", help="of the camera (default: fitted, near 50)")
-    track.add_argument(
-        "--most-missing", type=float, default=1.0, metavar="S", help="seconds without a face that are carried over"
-    )
-    track.add_argument("--device", default="cpu")
-    track.set_defaults(run=_track)
-
     cache = commands.add_parser(
         "cache-latents",
         help="latents of a corpus as shards, so that training need not encode",
@@ -114,6 +71,7 @@ def add_commands(commands: Any) -> None:
     cache.add_argument("--address", metavar="ADDR", help="an existing Ray cluster")
     cache.add_argument("--device", default="cpu")
     cache.set_defaults(run=_cache)
+    add_animation_commands(commands)
 
 
 def _action(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -212,69 +170,6 @@ def _report(arguments: argparse.Namespace) -> None:
         )
     print(report.to_markdown())
     print(f"sheet  {Path(arguments.out) / 'swaps.png'}")
-
-
-def _animate(arguments: argparse.Namespace) -> None:
-    from training.animation.animate import AnimationSettings, animate
-    from training.progress import display
-
-    names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
-    settings = AnimationSettings(
-        guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
-    )
-    with display() as progress:
-        made = animate(
-            arguments.checkpoint,
-            arguments.portrait,
-            arguments.driving,
-            arguments.out,
-            camera=arguments.camera,
-            expression=arguments.expression,
-            pose=arguments.pose,
-            side_by_side=arguments.side_by_side,
-            landmarks=arguments.landmarks,
-            settings=settings,
-            progress=progress,
-        )
-    print(made)
-
-
-def _track(arguments: argparse.Namespace) -> None:
-    from training.device import check_device
-    from training.landmarks.load import load_detector
-    from training.progress import display
-    from training.tracking.fit import FitSettings
-    from training.tracking.track import track
-
-    check_device(arguments.device)
-    given, focal = FitSettings(), arguments.focal_length_mm
-    settings = given if focal is None else FitSettings(focal_length_mm=focal, focal_spread=0)
-    with display() as progress:
-        made = track(
-            arguments.video,
-            load_detector(arguments.landmarks).to(arguments.device),
-            arguments.out,
-            head=arguments.head,
-            overlay=arguments.overlay,
-            most_missing_s=arguments.most_missing,
-            settings=settings,
-            progress=progress,
-        )
-    print(made)
-
-
-def _scales(words: list[str]) -> dict[str, float]:
-    """``NAME=SCALE`` words. Raises UserError for others."""
-    scales = {}
-    for word in words:
-        name, equals, scale = word.partition("=")
-        try:
-            scales[name] = float(scale)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise UserError(f"--guidance {word!r}: is no scale of a condition; write expression=2")
-    return scales
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from datagen.heads.model import HeadModel, head_info, load_head
-from datagen.heads.store import check_name
-from manifests.clip import Motion
+from datagen.heads.model import HeadModel
 from manifests.errors import UserError
 from manifests.pictures import normals_picture
-from training.animation.camera_paths import CameraTrack, camera_path
+from training.animation.camera_paths import camera_path
 from training.animation.material import (
-    Expressions,
-    Face,
-    Poses,
     Reader,
     read_camera,
 )
 from training.animation.names import parse_clip
-from training.animation.resample import at_times, frame_times, rotations_at_times
-from training.animation.windows import plan_windows, sample_windows, seam_ratio
-from training.conditioning import Conditions, camera_row, expression_row
+from training.animation.resample import frame_times
+from training.animation.shot import AnimationSettings, Shot, model_head, shoot
 from training.device import check_device
 from training.landmarks.detector import LandmarkDetector
 from training.landmarks.load import load_detector
 from training.portrait import Portrait, load_portrait
-from training.pose_normals import camera_space, render_pose_normals
 from training.progress import Show, silent
 from training.sheets import as_pictures, video_grid
 from training.video_file import save_video
@@ -48,20 +38,7 @@ PROVENANCE: Final = (
 """Written into every video. Source of the term: IPTC, "Digital Source Type" vocabulary."""
 
 
-@dataclass(frozen=True)
-class AnimationSettings:
-    """How a video is made; None: as the model's folder says."""
-
-    guidance: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Scale of each condition that shall not be as trained."""
-    steps: int | None = None
-    scheduler: Literal["euler", "unipc"] | None = None
-    frames: int | None = None
-    """Of the video (None: as long as the expressions go on)."""
-    overlap: int | None = None
-    """Frames that windows share."""
-    seed: int = 0
-    device: str = "cpu"
+_AS_TRAINED: Final = AnimationSettings()
 
 
 @dataclass(frozen=True)
@@ -91,7 +68,7 @@ def animate(
     pose: str | None = None,
     side_by_side: str | Path | None = None,
     landmarks: str | Path | LandmarkDetector | None = None,
-    settings: AnimationSettings = AnimationSettings(),
+    settings: AnimationSettings = _AS_TRAINED,
     progress: Show = silent,
 ) -> Animation:
     """Write a video of ``portrait`` with the expressions and head poses of ``driving``, seen by ``camera``.
@@ -106,7 +83,7 @@ def animate(
     check_device(settings.device)
     loaded = (model if isinstance(model, Portrait) else load_portrait(model)).to(settings.device)
     footage = loaded.footage
-    size, head = (footage.height, footage.width), _head(loaded)
+    size, head = (footage.height, footage.width), model_head(loaded)
     detector = landmarks if isinstance(landmarks, LandmarkDetector | None) else load_detector(landmarks)
     if detector is not None:
         detector = detector.to(settings.device)
@@ -128,93 +105,12 @@ def animate(
         else read_camera(clip, times, size, head)
     )
     shot = Shot(face, expressions, poses, track, times)
-    video, windows, seams = _shoot(loaded, shot, head, settings, progress)
+    video, windows, seams = shoot(loaded, shot, head, settings, progress)
     pictures = as_pictures(video)
     if side_by_side is not None:
         save_video(side_by_side, video_grid([_beside(shot, head, loaded, pictures)]), footage.fps, PROVENANCE)
     save_video(out, pictures, footage.fps, PROVENANCE)
     return Animation(Path(out), len(pictures), footage.fps, windows, seams)
-
-
-@dataclass(frozen=True)
-class Shot:
-    """All that a video shows, at ``times`` [T] seconds."""
-
-    face: Face
-    expressions: Expressions
-    poses: Poses
-    camera: CameraTrack
-    times: Array
-
-    def codes(self) -> Tensor:
-        """[T, D]."""
-        return torch.from_numpy(at_times(self.expressions.codes.numpy(), self.expressions.fps, self.times))
-
-    def motion(self, head: HeadModel) -> Motion:
-        """Of T frames: the portrait's shape in the driver's pose; the mesh of the normal maps has no expression."""
-        poses = self.poses
-        turned = {
-            name: rotations_at_times(getattr(poses, name), poses.fps, self.times)
-            for name in ("root", "neck", "left_eye", "right_eye")
-        }
-        return Motion(
-            shape=self.face.shape,
-            expression=np.zeros((len(self.times), head.info.expression_size), np.float32),
-            jaw=np.zeros((len(self.times), 3), np.float32),
-            translation=at_times(poses.translation, poses.fps, self.times),
-            **turned,
-        )
-
-    def normals(self, head: HeadModel, chosen: Array, size: tuple[int, int], subdivision: int) -> Array:
-        """float32 [3, n, H, W]: of some frames, in camera space."""
-        motion, cameras = self.motion(head), self.camera
-        tracks = ("expression", "root", "neck", "jaw", "left_eye", "right_eye", "translation")
-        part = dataclasses.replace(motion, **{name: getattr(motion, name)[chosen] for name in tracks})
-        seen = cameras.intrinsics[chosen], cameras.world_to_camera[chosen]
-        return camera_space(render_pose_normals(head, part, *seen, *size, subdivision), seen[1])
-
-
-def _shoot(
-    portrait: Portrait, shot: Shot, head: HeadModel, settings: AnimationSettings, progress: Show
-) -> tuple[Tensor, int, float]:
-    """The video [3, T, H, W] in [-1, 1], the number of its windows, and `seam_ratio`."""
-    encode, footage, device = portrait.encode, portrait.footage, settings.device
-    codec, frames, size = encode.codec, len(shot.times), (footage.height, footage.width)
-    windows = plan_windows(portrait, frames, settings.overlap)
-    picture, landmarks = (tensor[None].to(device) for tensor in (shot.face.picture, shot.face.landmarks))
-    with torch.no_grad():
-        reference = codec.encode(picture[:, :, None])[:, :, 0]
-        own = encode.codes(picture[:, :, None], landmarks[:, None])[:, 0]
-    codes = shot.codes().to(device)
-
-    def told(window: range) -> Conditions:
-        chosen = np.minimum(np.array(window), frames - 1)
-        normals = torch.from_numpy(shot.normals(head, chosen, size, footage.subdivision))[None].to(device)
-        intrinsics, world_to_camera = (
-            torch.from_numpy(array[chosen]).float()[None].to(device)
-            for array in (shot.camera.intrinsics, shot.camera.world_to_camera)
-        )
-        return Conditions(
-            reference=reference,
-            pose=codec.encode(normals),
-            camera=camera_row(intrinsics, world_to_camera, size, codec),
-            expression=expression_row(codes[chosen][None], own, codec),
-        )
-
-    sampler = dataclasses.replace(
-        portrait.sampler,
-        steps=portrait.sampler.steps if settings.steps is None else settings.steps,
-        scheduler=settings.scheduler or portrait.sampler.scheduler,
-        guidance={**portrait.sampler.guidance, **settings.guidance},
-    )
-    kind = torch.device(device).type
-    with torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu"):
-        pieces = sample_windows(
-            portrait, windows, told, sampler, settings.seed,
-            lambda done, total: progress(done, total, f"step {done} of {total}"),
-        )  # fmt: skip
-        video = torch.cat(list(pieces), dim=1)
-    return video, windows.count, seam_ratio(video, windows.joins)
 
 
 def _beside(shot: Shot, head: HeadModel, portrait: Portrait, generated: Array) -> dict[str, Array]:
@@ -230,14 +126,3 @@ def _beside(shot: Shot, head: HeadModel, portrait: Portrait, generated: Array) -
     normals = shot.normals(head, np.arange(frames), size, footage.subdivision)
     shown["pose, camera"] = normals_picture(np.moveaxis(normals, 0, -1))
     return {**shown, "generated": generated}
-
-
-def _head(portrait: Portrait) -> HeadModel:
-    """The head whose mesh the normal maps show. Raises UserError where it is not on this machine, or is another."""
-    name, sha256 = portrait.footage.head, portrait.footage.head_sha256
-    if not name:
-        raise UserError("model: does not say which head its normal maps show; export its checkpoint again")
-    check_name(name)
-    if (here := head_info(name).sha256) != sha256:
-        raise UserError(f"head {name!r}: the model learnt file {sha256[:16]}, here is {here[:16]}; import that file")
-    return load_head(name)

@@ -15,10 +15,11 @@ from factorportrait import main
 from manifests.errors import UserError
 from tests.conftest import Generated
 from tests.training.conftest import Parts
-from training.animation.animate import AnimationSettings, Shot, animate
+from training.animation.animate import animate
 from training.animation.camera_paths import CameraTrack
 from training.animation.material import Reader, read_camera, read_recorded_expressions, read_recorded_poses
 from training.animation.names import ClipName
+from training.animation.shot import AnimationSettings, Shot
 from training.codec.load import load_codec
 from training.data.clips import Clips
 from training.encode import Encode

@@ -1,0 +1,157 @@
+"""The commands of animation; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import UserError
+
+
+def add_animation_commands(commands: Any) -> None:
+    """Add `animate`, `track` and `track-report` to the subparsers ``commands``."""
+    animate = commands.add_parser(
+        "animate",
+        help="a portrait with the expressions, head poses and camera of others, as a video",
+        description="Clips are named CORPUS:KEY.v00, a frame of one CORPUS:KEY.v00[0]; recordings are .npz files.",
+    )
+    animate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
+    animate.add_argument("--portrait", required=True, metavar="PICTURE", help="a picture, or a frame of a clip")
+    animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip, a video or a recording")
+    animate.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos; of `train landmarks`")
+    animate.add_argument("--expression", metavar="CLIP", help="whose expressions, if not the driver's")
+    animate.add_argument("--pose", metavar="CLIP", help="whose head poses, if not the driver's")
+    animate.add_argument(
+        "--camera", default="front", metavar="CAM", help="front, turntable, spiral, a clip, or a .json of key poses"
+    )
+    animate.add_argument("--out", required=True, metavar="FILE", help="the video, an .mp4")
+    animate.add_argument("--side-by-side", metavar="FILE", help="a second video with all of them beside the result")
+    animate.add_argument("--frames", type=int, metavar="T", help="length (default: as long as the expressions go on)")
+    animate.add_argument(
+        "--guidance", nargs="+", default=[], metavar="NAME=SCALE", help="exaggerate a condition, as expression=2"
+    )
+    animate.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the model's)")
+    animate.add_argument("--scheduler", choices=("euler", "unipc"), help="(default: the model's)")
+    animate.add_argument("--overlap", type=int, metavar="T", help="frames that windows share")
+    animate.add_argument("--seed", type=int, default=0)
+    animate.add_argument("--device", default="cpu")
+    animate.set_defaults(run=_animate)
+
+    track = commands.add_parser(
+        "track",
+        help="the motion of a face in a video, as a recording",
+        description="A recording drives `animate`, or the heads of a corpus (motion.recordings).",
+    )
+    track.add_argument("video", metavar="VIDEO")
+    track.add_argument("--landmarks", required=True, metavar="DIR", help="a detector, as `train landmarks` makes it")
+    track.add_argument("--out", required=True, metavar="FILE", help="the recording, an .npz")
+    track.add_argument("--overlay", metavar="FILE", help="a video of what was found and fitted")
+    track.add_argument("--head", default="open", metavar="NAME", help="the head that is fitted")
+    track.add_argument("--focal-length-mm", type=float, metavar="F", help="of the camera (default: fitted, near 50)")
+    track.add_argument(
+        "--most-missing", type=float, default=1.0, metavar="S", help="seconds without a face that are carried over"
+    )
+    track.add_argument("--device", default="cpu")
+    track.set_defaults(run=_track)
+
+    report = commands.add_parser(
+        "track-report",
+        help="how far off tracking is on a corpus's clips",
+        description="Tracks clips as if they were any video, and compares with the heads and cameras that made them.",
+    )
+    report.add_argument("corpus", metavar="CORPUS", help="folder or URL of a corpus")
+    report.add_argument("--landmarks", required=True, metavar="DIR", help="a detector, as `train landmarks` makes it")
+    report.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    report.add_argument("--split", default="test")
+    report.add_argument("--clips", type=int, default=24, metavar="N")
+    report.add_argument("--focal-known", action="store_true", help="take the cameras' focal lengths as known")
+    report.add_argument("--device", default="cpu")
+    report.set_defaults(run=_track_report)
+
+
+def _animate(arguments: argparse.Namespace) -> None:
+    from training.animation.animate import animate
+    from training.animation.shot import AnimationSettings
+    from training.progress import display
+
+    names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
+    settings = AnimationSettings(
+        guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
+    )
+    with display() as progress:
+        made = animate(
+            arguments.checkpoint,
+            arguments.portrait,
+            arguments.driving,
+            arguments.out,
+            camera=arguments.camera,
+            expression=arguments.expression,
+            pose=arguments.pose,
+            side_by_side=arguments.side_by_side,
+            landmarks=arguments.landmarks,
+            settings=settings,
+            progress=progress,
+        )
+    print(made)
+
+
+def _track(arguments: argparse.Namespace) -> None:
+    from training.device import check_device
+    from training.landmarks.load import load_detector
+    from training.progress import display
+    from training.tracking.fit import FitSettings
+    from training.tracking.track import track
+
+    check_device(arguments.device)
+    given, focal = FitSettings(), arguments.focal_length_mm
+    settings = given if focal is None else FitSettings(focal_length_mm=focal, focal_spread=0)
+    with display() as progress:
+        made = track(
+            arguments.video,
+            load_detector(arguments.landmarks).to(arguments.device),
+            arguments.out,
+            head=arguments.head,
+            overlay=arguments.overlay,
+            most_missing_s=arguments.most_missing,
+            settings=settings,
+            progress=progress,
+        )
+    print(made)
+
+
+def _track_report(arguments: argparse.Namespace) -> None:
+    from training.device import check_device
+    from training.landmarks.load import load_detector
+    from training.progress import display
+    from training.tracking.report import report_tracking
+
+    check_device(arguments.device)
+    with display() as progress:
+        report = report_tracking(
+            load_detector(arguments.landmarks).to(arguments.device),
+            arguments.corpus,
+            arguments.split,
+            clips=arguments.clips,
+            focal_known=arguments.focal_known,
+            progress=progress,
+        )
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "tracking.md").write_text(report.to_markdown())
+    (out / "tracking.json").write_text(report.to_json())
+    print(report.to_markdown())
+
+
+def _scales(words: list[str]) -> dict[str, float]:
+    """``NAME=SCALE`` words. Raises UserError for others."""
+    scales = {}
+    for word in words:
+        name, equals, scale = word.partition("=")
+        try:
+            scales[name] = float(scale)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UserError(f"--guidance {word!r}: is no scale of a condition; write expression=2")
+    return scales
