@@ -10,11 +10,17 @@ import pytest
 import torch
 
 from datagen.geometry import cameras
+from tests.conftest import Generated
 from training.codec.patches import fit_patches, save_patches
 from training.data.batch import Sample
+from training.data.clips import Clips
 from training.dit import TransformerSettings
 from training.expression.cnn import CnnEncoder, CnnSizes, save_cnn
+from training.footage import describe
+from training.landmarks.fit import fit_landmarks
+from training.landmarks.settings import LandmarkSettings
 from training.module import PortraitModule
+from training.portrait import export_portrait
 
 SMALL = TransformerSettings(layers=1, heads=2, head_dim=12, ffn_dim=32, patch=2, text_dim=8, freq_dim=16)
 
@@ -35,6 +41,29 @@ class Parts:
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     folder = tmp_path_factory.mktemp("parts")
     return Parts(str(write_codec(folder / "codec", 0)), str(write_encoder(folder / "expression", 0)))
+
+
+@pytest.fixture(scope="session")
+def learnt(corpus: Generated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A landmark detector, trained on the few people there are until it knows them."""
+    folder = tmp_path_factory.mktemp("landmarks") / "detector"
+    fit_landmarks(str(corpus.out), folder, LandmarkSettings(width=12, picture_size=32, steps=500, batch=24))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def animated(corpus: Generated, parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    module = parts.module()
+    module.configure_model()
+    with torch.no_grad():
+        for weight in (module.average.proj_out.weight, module.average.expression_embedder.out.weight):
+            torch.nn.init.normal_(weight, std=0.2, generator=torch.Generator().manual_seed(1))
+    module.footage = describe(str(corpus.out), Clips(str(corpus.out)), 3, 1)
+    stored = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(stored)
+    folder = tmp_path_factory.mktemp("animation")
+    torch.save(stored, folder / "a.ckpt")
+    return export_portrait(folder / "a.ckpt", folder / "model")
 
 
 def write_codec(folder: Path, seed: int, channels: int = 6) -> Path:

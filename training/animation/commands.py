@@ -10,7 +10,7 @@ from manifests.errors import UserError
 
 
 def add_animation_commands(commands: Any) -> None:
-    """Add `animate`, `track` and `track-report` to the subparsers ``commands``."""
+    """Add `animate`, `track`, `track-report`, `evaluate` and `independence` to the subparsers ``commands``."""
     animate = commands.add_parser(
         "animate",
         help="a portrait with the expressions, head poses and camera of others, as a video",
@@ -54,6 +54,42 @@ def add_animation_commands(commands: Any) -> None:
     )
     track.add_argument("--device", default="cpu")
     track.set_defaults(run=_track)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="figures of a model on a corpus's clips, and a page with the videos",
+        description="self: a view drives its own first frame. novel-view: another view is the portrait and shows the "
+        "expression. cross: another clip drives.",
+    )
+    evaluate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
+    evaluate.add_argument("--corpus", required=True, metavar="CORPUS", help="folder or URL of a corpus")
+    evaluate.add_argument("--protocol", required=True, choices=("self", "cross", "novel-view"))
+    evaluate.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    evaluate.add_argument("--landmarks", metavar="DIR", help="finds faces, for expression, head pose and camera")
+    evaluate.add_argument("--split", default="test")
+    evaluate.add_argument("--subset", metavar="LIST", help="clips of a list that `select` wrote")
+    evaluate.add_argument("--clips", type=int, default=24, metavar="N")
+    evaluate.add_argument("--frames", type=int, metavar="T", help="of each clip (default: the model's window)")
+    evaluate.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the model's)")
+    evaluate.add_argument("--guidance", nargs="+", default=[], metavar="NAME=SCALE", help="as expression=2")
+    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--device", default="cpu")
+    evaluate.set_defaults(run=_evaluate)
+
+    independence = commands.add_parser(
+        "independence",
+        help="what each condition moves in a model's videos, and what it should not",
+        description="One of expression, head pose and camera is changed, the others stay.",
+    )
+    independence.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit")
+    independence.add_argument("--corpus", required=True, metavar="CORPUS", help="folder or URL of a corpus")
+    independence.add_argument("--landmarks", required=True, metavar="DIR", help="finds faces; of `train landmarks`")
+    independence.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    independence.add_argument("--split", default="test")
+    independence.add_argument("--clips", type=int, default=12, metavar="N")
+    independence.add_argument("--seed", type=int, default=0)
+    independence.add_argument("--device", default="cpu")
+    independence.set_defaults(run=_independence)
 
     report = commands.add_parser(
         "track-report",
@@ -141,6 +177,59 @@ def _track_report(arguments: argparse.Namespace) -> None:
     (out / "tracking.md").write_text(report.to_markdown())
     (out / "tracking.json").write_text(report.to_json())
     print(report.to_markdown())
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from training.animation.shot import AnimationSettings
+    from training.evaluation.run import evaluate_to_folder
+    from training.evaluation.takes import TakeSettings
+    from training.progress import display
+
+    settings = TakeSettings(arguments.protocol, arguments.clips, arguments.frames, arguments.seed)
+    animation = AnimationSettings(
+        guidance=_scales(arguments.guidance), steps=arguments.steps, seed=arguments.seed, device=arguments.device
+    )
+    with display() as progress:
+        print(
+            evaluate_to_folder(
+                arguments.checkpoint,
+                arguments.corpus,
+                arguments.out,
+                settings,
+                split=arguments.split,
+                subset=arguments.subset,
+                landmarks=arguments.landmarks,
+                animation=animation,
+                progress=progress,
+            )
+        )
+
+
+def _independence(arguments: argparse.Namespace) -> None:
+    from training.animation.shot import AnimationSettings
+    from training.device import check_device
+    from training.evaluation.independence import measure_independence
+    from training.landmarks.load import load_detector
+    from training.portrait import load_portrait
+    from training.progress import display
+
+    check_device(arguments.device)
+    with display() as progress:
+        found = measure_independence(
+            load_portrait(arguments.checkpoint).to(arguments.device),
+            arguments.corpus,
+            load_detector(arguments.landmarks).to(arguments.device),
+            split=arguments.split,
+            clips=arguments.clips,
+            animation=AnimationSettings(seed=arguments.seed, device=arguments.device),
+            seed=arguments.seed,
+            progress=progress,
+        )
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "independence.md").write_text(found.to_markdown())
+    (out / "independence.json").write_text(found.to_json())
+    print(found.to_markdown())
 
 
 def _scales(words: list[str]) -> dict[str, float]:

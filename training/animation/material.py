@@ -99,9 +99,9 @@ class Reader:
         if name is not None:
             return read_expressions(name, self.encode)
         seen, fit = self._track(text)
-        pictures = _colours(seen.pictures)
+        pictures = colours(seen.pictures)
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
-        return Expressions(_codes(self.encode, pictures, points), seen.fps, pictures)
+        return Expressions(codes_of(self.encode, pictures, points), seen.fps, pictures)
 
     def poses(self, text: str) -> Poses:
         """Of a clip's head, a tracked video, or a recording. Raises UserError for what is none of these."""
@@ -110,9 +110,9 @@ class Reader:
         name = parse_clip(text)
         if name is not None:
             clips, i = _find(name)
-            return _poses(clips.motion(i), clips.fps)
+            return poses_of(clips.motion(i), clips.fps)
         seen, fit = self._track(text)
-        return _poses(fit.motion, seen.fps)
+        return poses_of(fit.motion, seen.fps)
 
     def _track(self, text: str) -> tuple[Seen, Fit]:
         if text not in self._tracked:
@@ -142,7 +142,7 @@ def read_face(text: str, name: ClipName, size: tuple[int, int]) -> Face:
         )
     (window,) = clips.windows(i, [(name.view, range(name.frame, name.frame + 1))], members=("rgb",))
     assert window.rgb is not None
-    return Face(_colours(window.rgb)[:, 0], torch.from_numpy(window.landmarks[0]).float(), clips.motion(i).shape)
+    return Face(colours(window.rgb)[:, 0], torch.from_numpy(window.landmarks[0]).float(), clips.motion(i).shape)
 
 
 def read_recorded_expressions(text: str, encode: Encode, head: HeadModel) -> Expressions:
@@ -163,8 +163,8 @@ def read_expressions(name: ClipName, encode: Encode) -> Expressions:
     clips, i = _find(name)
     (window,) = clips.windows(i, [(name.view, range(clips.info(i).frames))], members=("rgb",))
     assert window.rgb is not None
-    pictures, landmarks = _colours(window.rgb), torch.from_numpy(window.landmarks).float()
-    return Expressions(_codes(encode, pictures, landmarks), clips.fps, pictures)
+    pictures, landmarks = colours(window.rgb), torch.from_numpy(window.landmarks).float()
+    return Expressions(codes_of(encode, pictures, landmarks), clips.fps, pictures)
 
 
 def read_recorded_poses(text: str, head: HeadModel) -> Poses:
@@ -187,11 +187,11 @@ _MOST_MISSING_S: Final = 1.0
 _POSED: Final = ("root", "neck", "left_eye", "right_eye", "translation")
 
 
-def _poses(motion: Motion, fps: float) -> Poses:
+def poses_of(motion: Motion, fps: float) -> Poses:
     return Poses(**{name: getattr(motion, name) for name in _POSED}, fps=fps)
 
 
-def _codes(encode: Encode, pictures: Tensor, landmarks: Tensor) -> Tensor:
+def codes_of(encode: Encode, pictures: Tensor, landmarks: Tensor) -> Tensor:
     """[F, D] of pictures [3, F, H, W] and landmarks [F, 70, 2]; on the CPU."""
     device = next((tensor.device for tensor in encode.expression.parameters()), torch.device("cpu"))
     return encode.codes(pictures[None].to(device), landmarks[None].to(device))[0].cpu()
@@ -213,6 +213,6 @@ def _recorded(path: str) -> bytes:
     return data
 
 
-def _colours(rgb: Array) -> Tensor:
+def colours(rgb: Array) -> Tensor:
     """uint8 [T, H, W, 3] -> [3, T, H, W] in [-1, 1]."""
     return torch.from_numpy(rgb).permute(3, 0, 1, 2).float() / 127.5 - 1

@@ -52,9 +52,9 @@ def recording(path: Path, corpus: Generated, frames: int = 4, jaw: float = 0.0) 
     return str(path)
 
 
-def test_a_clip_driven_by_its_own_is_told_what_the_corpus_holds(corpus: Generated, model: Path) -> None:
+def test_a_clip_driven_by_its_own_is_told_what_the_corpus_holds(corpus: Generated, animated: Path) -> None:
     """Normal maps made here are those that were stored, to the half degree that bytes leave of them."""
-    portrait, clips = load_portrait(model), Clips(str(corpus.out), split=None)
+    portrait, clips = load_portrait(animated), Clips(str(corpus.out), split=None)
     head, row = load_head(portrait.footage.head), corpus.rows()[1]
     i, size = clips.find(row["key"]), clips.resolution
     times = np.arange(row["frames"]) / clips.fps
@@ -82,30 +82,30 @@ def test_a_clip_driven_by_its_own_is_told_what_the_corpus_holds(corpus: Generate
     torch.testing.assert_close(shot.codes(), codes, atol=1e-5, rtol=0)
 
 
-def test_each_source_moves_the_video_by_itself(corpus: Generated, model: Path, tmp_path: Path) -> None:
+def test_each_source_moves_the_video_by_itself(corpus: Generated, animated: Path, tmp_path: Path) -> None:
     face, driver, other = clip(corpus, 0, ".v00[1]"), clip(corpus, 1, ".v00"), clip(corpus, 2, ".v00")
     base = {"portrait": face, "driving": driver, "camera": "front"}
     changes = [{"portrait": clip(corpus, 2, ".v01[0]")}, {"expression": other}, {"pose": other}, {"camera": "spiral"}]
     videos = []
     for k, change in enumerate([{}, *changes]):
         out = tmp_path / f"{k}.mp4"
-        made = animate(model, out=out, settings=SETTINGS, **{**base, **change})
+        made = animate(animated, out=out, settings=SETTINGS, **{**base, **change})
         assert made.frames == 5
         videos.append(frames_of(out))
     assert all(video.shape == videos[0].shape for video in videos)
     assert all((video != videos[0]).any() for video in videos[1:])
     again = tmp_path / "again.mp4"
-    animate(model, out=again, settings=SETTINGS, **base)
+    animate(animated, out=again, settings=SETTINGS, **base)
     assert again.read_bytes() == (tmp_path / "0.mp4").read_bytes()
 
 
 def test_the_command_writes_a_long_video_one_beside_and_says_they_are_synthetic(
-    corpus: Generated, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    corpus: Generated, animated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "poses.json").write_text(json.dumps([{"time_s": 0, "yaw_deg": -20}, {"time_s": 2, "yaw_deg": 20}]))
     out, beside = tmp_path / "new" / "v.mp4", tmp_path / "beside.mp4"
     words = [
-        "animate", "--checkpoint", str(model), "--portrait", clip(corpus, 0), "--driving", clip(corpus, 1, ".v01"),
+        "animate", "--checkpoint", str(animated), "--portrait", clip(corpus, 0), "--driving", clip(corpus, 1, ".v01"),
         "--camera", str(tmp_path / "poses.json"), "--frames", "8", "--steps", "1", "--scheduler", "unipc",
         "--guidance", "expression=2", "camera=1.5", "--out", str(out), "--side-by-side", str(beside),
     ]  # fmt: skip
@@ -120,16 +120,16 @@ def test_the_command_writes_a_long_video_one_beside_and_says_they_are_synthetic(
             assert "trainedAlgorithmicMedia" in container.metadata["comment"]
 
 
-def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, model: Path, tmp_path: Path) -> None:
-    portrait = load_portrait(model)
+def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, animated: Path, tmp_path: Path) -> None:
+    portrait = load_portrait(animated)
     poses = read_recorded_poses(recording(tmp_path / "m.npz", corpus), load_head(portrait.footage.head))
     np.testing.assert_allclose(poses.neck, [[0, 0.2, 0]] * 4, atol=1e-7)
     made = animate(
-        model, clip(corpus, 0), clip(corpus, 1), tmp_path / "v.mp4", pose=str(tmp_path / "m.npz"), settings=SETTINGS
+        animated, clip(corpus, 0), clip(corpus, 1), tmp_path / "v.mp4", pose=str(tmp_path / "m.npz"), settings=SETTINGS
     )
     assert made.frames == 5  # as long as the expressions go on
     with pytest.raises(UserError, match="encoder reads pictures alone"):
-        animate(model, clip(corpus, 0), str(tmp_path / "m.npz"), tmp_path / "w.mp4", settings=SETTINGS)
+        animate(animated, clip(corpus, 0), str(tmp_path / "m.npz"), tmp_path / "w.mp4", settings=SETTINGS)
 
 
 def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, p
     assert not torch.allclose(still.codes, talking.codes)
 
 
-def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, model: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, animated: Path, tmp_path: Path) -> None:
     good = {"portrait": clip(corpus, 0), "driving": clip(corpus, 1)}
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 no archive")
     for change, said in (
@@ -168,9 +168,11 @@ def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, model: 
         ({"settings": AnimationSettings(device="cuda:99")}, "device: cuda:99 is not here"),
     ):
         with pytest.raises(UserError, match=said):
-            animate(model, out=tmp_path / "v.mp4", **{**good, "settings": SETTINGS, **change})  # type: ignore[arg-type]
+            animate(animated, out=tmp_path / "v.mp4", **{**good, "settings": SETTINGS, **change})  # type: ignore[arg-type]
     with pytest.raises(UserError, match="no model"):
         animate(tmp_path, out=tmp_path / "v.mp4", **good)
+    with pytest.raises(UserError, match=r"v\.txt: is written as \.mp4"):
+        animate(animated, out=tmp_path / "v.txt", **good)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["no.npz"]
 
 
@@ -181,10 +183,10 @@ def test_a_scale_that_is_none(word: str, capsys: pytest.CaptureFixture[str]) -> 
     assert "guidance" in capsys.readouterr().err
 
 
-def test_a_camera_that_leaves_a_clip_is_held(corpus: Generated, model: Path) -> None:
+def test_a_camera_that_leaves_a_clip_is_held(corpus: Generated, animated: Path) -> None:
     clips, row = Clips(str(corpus.out), split=None), corpus.rows()[1]
     times = np.arange(9) / clips.fps
-    head = load_head(load_portrait(model).footage.head)
+    head = load_head(load_portrait(animated).footage.head)
     track: CameraTrack = read_camera(ClipName(str(corpus.out), row["key"]), times, (32, 40), head)
     np.testing.assert_allclose(track.world_to_camera[5:], track.world_to_camera[4:5].repeat(4, axis=0))
     (window,) = clips.windows(clips.find(row["key"]), [(0, range(1))], members=())

@@ -25,14 +25,6 @@ from training.landmarks.settings import LandmarkSettings
 QUICK = LandmarkSettings(width=8, picture_size=32, steps=3, batch=8)
 
 
-@pytest.fixture(scope="module")
-def learnt(corpus: Generated, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained on the few people there are until it knows them."""
-    folder = tmp_path_factory.mktemp("landmarks") / "detector"
-    fit_landmarks(str(corpus.out), folder, LandmarkSettings(width=12, picture_size=32, steps=500, batch=24))
-    return folder
-
-
 def pictures(corpus: Generated) -> tuple[torch.Tensor, torch.Tensor]:
     clips = Clips(str(corpus.out))
     windows = [window for i in range(len(clips)) for window in clips.windows(i, [(0, range(1)), (1, range(1))])]

@@ -1,0 +1,75 @@
+"""Readings that are what was told give the ideal matrix; readings that leak show it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from manifests.errors import UserError
+from training.evaluation.independence import Change, Told, independence_matrix, read_change, told_change
+from training.evaluation.readings import Reading
+
+FRAMES = 4
+
+
+def told(code: float = 0.0, yaw: float = 0.0, camera: float = 0.0) -> Told:
+    return Told(
+        codes=torch.full((FRAMES, 3), code),
+        displacements=np.full((FRAMES, 70, 3), code),
+        head=Rotation.from_euler("y", [yaw + t for t in range(FRAMES)], degrees=True).as_matrix(),
+        camera=np.diag([1.0, -1, -1]) @ Rotation.from_euler("x", [camera] * FRAMES, degrees=True).as_matrix(),
+    )
+
+
+def read(truth: Told, leak: float = 0.0) -> Reading:
+    """What a judge sees of it; with a leak, expressions follow the head's yaw."""
+    yaw = float(Rotation.from_matrix(truth.head[0]).as_euler("yxz", degrees=True)[0])
+    return Reading(
+        codes=truth.codes + leak * yaw,
+        head_in_camera=truth.camera @ truth.head,
+        displacements=truth.displacements,
+        found=np.ones(FRAMES, bool),
+    )
+
+
+def changes(leak: float = 0.0) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    base, varied = told(), (told(code=2.0), told(yaw=15.0), told(camera=25.0))
+    return (
+        tuple(told_change(base, other) for other in varied),
+        tuple(read_change((base, read(base, leak)), (other, read(other, leak))) for other in varied),
+    )
+
+
+def test_true_readings_are_ideal() -> None:
+    found = independence_matrix([changes(), changes()])
+    np.testing.assert_allclose(found.matrix, [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], atol=1e-4)
+    assert found.videos == 2
+    assert "| head pose | 0.00 | 0.00 | 1.00 | 0.00 |" in found.to_markdown()
+
+
+def test_a_leak_shows_where_it_is() -> None:
+    matrix = np.array(independence_matrix([changes(leak=0.05)]).matrix)
+    assert matrix[1, 0] == pytest.approx(0.05 * 15 / 2, rel=1e-3)
+    assert matrix[2, 0] == pytest.approx(0, abs=1e-3)
+
+
+def test_angles_and_distances() -> None:
+    (expression, pose, camera), _ = changes()
+    assert expression.codes == pytest.approx(2 * 3**0.5)
+    assert pose.head_pose == pytest.approx(15)
+    assert camera.camera == pytest.approx(25)
+    assert (pose.camera, camera.head_pose) == pytest.approx((0, 0), abs=1e-4)
+
+
+def test_nothing_to_compare() -> None:
+    same, own = changes()
+    with pytest.raises(UserError, match="head pose is not changed by any"):
+        independence_matrix([((same[0], Change(0, 0, 0, 0), same[2]), own)])
+    base = told()
+    nothing = dataclasses.replace(read(base), found=np.zeros(FRAMES, bool))
+    with pytest.raises(UserError, match="no frame in which a face is found"):
+        read_change((base, nothing), (base, nothing))

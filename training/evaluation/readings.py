@@ -1,0 +1,77 @@
+"""What a judge reads from a video: expression, head pose and place of the face, with no look at what made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datagen.heads.landmark_model import LandmarkModel
+from datagen.heads.model import HeadModel, rotation_matrices
+from manifests.clip import Motion
+from training.encode import Encode
+from training.landmarks.detector import LandmarkDetector
+from training.sheets import as_pictures
+from training.tracking.fit import FitSettings, fit_head
+from training.tracking.track import find_faces
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of a video of T frames."""
+
+    codes: Tensor
+    """[T, D]: what the expression encoder says."""
+    head_in_camera: Array
+    """[T, 3, 3]: the head's rotation as the camera sees it."""
+    displacements: Array
+    """float32 [T, 70, 3] metres: landmarks' from neutral, of the mean head."""
+    found: Array
+    """bool [T]."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The models that read."""
+
+    encode: Encode
+    detector: LandmarkDetector
+    head: HeadModel
+
+    def read(self, video: Tensor, intrinsics: Array, fps: float) -> Reading | None:
+        """Of a video [3, T, H, W] in [-1, 1] whose cameras' intrinsics [T, 3, 3] are known; None where no frame shows
+        a face."""
+        pictures = as_pictures(video)
+        seen = find_faces(pictures, fps, self.detector)
+        if not bool(seen.found.any()):
+            return None
+        size = pictures.shape[1], pictures.shape[2]
+        focal_mm = float(intrinsics[:, 0, 0].mean()) * 36 / size[1]
+        fit = fit_head(self.head, seen.points, seen.visible, seen.found, size, FitSettings(focal_mm, focal_spread=0))
+        points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
+        return Reading(
+            codes=self.encode.codes(video[None], points[None])[0],
+            head_in_camera=fit.world_to_camera[:3, :3] @ rotation_matrices(fit.motion.root),
+            displacements=displacements(self.head, fit.motion),
+            found=seen.found.numpy(),
+        )
+
+
+def displacements(head: HeadModel, motion: Motion) -> Array:
+    """float32 [T, 70, 3] metres by which the landmarks of the mean head are moved by a motion's expression, jaw and
+    eyes."""
+    still = torch.zeros(motion.frames, 3)
+    moved = {name: torch.from_numpy(getattr(motion, name)).float() for name in ("jaw", "left_eye", "right_eye")}
+    model, nobody = LandmarkModel(head), torch.zeros(1)
+    with torch.no_grad():
+        shown = model(
+            nobody, torch.from_numpy(motion.expression).float(), root=still, neck=still, translation=still, **moved
+        )
+        neutral = model(nobody, torch.zeros(1, 1), *[torch.zeros(1, 3)] * 6)
+    return np.asarray((shown - neutral).numpy(), np.float32)

@@ -1,0 +1,58 @@
+"""`factorportrait evaluate`: from folders to a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from torch import Tensor
+
+from training.animation.beside import PROVENANCE, beside
+from training.animation.shot import AnimationSettings, model_head
+from training.device import check_device
+from training.evaluation.evaluate import evaluate
+from training.evaluation.report import to_markdown, write_evaluation
+from training.evaluation.takes import Take, TakeSettings
+from training.landmarks.load import load_detector
+from training.portrait import load_portrait
+from training.progress import Show, silent
+from training.sheets import as_pictures, video_grid
+from training.video_file import save_video
+
+_VIDEOS = "videos"
+
+
+def evaluate_to_folder(
+    model: str | Path,
+    corpus: str,
+    out: str | Path,
+    settings: TakeSettings,
+    *,
+    split: str = "test",
+    subset: str | None = None,
+    landmarks: str | Path | None = None,
+    animation: AnimationSettings | None = None,
+    progress: Show = silent,
+) -> str:
+    """Write ``evaluation.json``, ``.md``, ``.html`` and ``videos/`` into folder ``out``; the Markdown. Raises UserError
+    as `evaluate`, and for a model or detector that cannot be read."""
+    animation = animation or AnimationSettings()
+    check_device(animation.device)
+    portrait = load_portrait(model).to(animation.device)
+    detector = None if landmarks is None else load_detector(landmarks).to(animation.device)
+    head, footage = model_head(portrait), portrait.footage
+    folder, videos = Path(out), dict[str, str]()
+
+    def keep(take: Take, video: Tensor) -> None:
+        kinds = {"generated": video} if take.truth is None else {"truth": take.truth.video, "generated": video}
+        shown = beside(take.shot, head, footage, {kind: as_pictures(each) for kind, each in kinds.items()})
+        name = re.sub(r"[^\w.-]+", "_", take.name)
+        videos[take.name] = f"{_VIDEOS}/{name}.mp4"
+        save_video(folder / videos[take.name], video_grid([shown]), footage.fps, PROVENANCE)
+
+    found = evaluate(
+        portrait, corpus, settings, split=split, subset=subset, detector=detector, animation=animation, keep=keep,
+        progress=progress,
+    )  # fmt: skip
+    write_evaluation(found, folder, videos)
+    return to_markdown(found)
