@@ -20,8 +20,8 @@ def told(code: float = 0.0, yaw: float = 0.0, camera: float = 0.0) -> Told:
     return Told(
         codes=torch.full((FRAMES, 3), code),
         displacements=np.full((FRAMES, 70, 3), code),
-        head=Rotation.from_euler("y", [yaw + t for t in range(FRAMES)], degrees=True).as_matrix(),
-        camera=np.diag([1.0, -1, -1]) @ Rotation.from_euler("x", [camera] * FRAMES, degrees=True).as_matrix(),
+        head=Rotation.from_euler("y", [[yaw + t] for t in range(FRAMES)], degrees=True).as_matrix(),
+        camera=np.diag([1.0, -1, -1]) @ Rotation.from_euler("x", [[camera]] * FRAMES, degrees=True).as_matrix(),
     )
 
 

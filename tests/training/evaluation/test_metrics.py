@@ -111,13 +111,13 @@ def test_ssim_of_known_videos() -> None:
     assert ssim(video, video) == pytest.approx(1, abs=1e-5)
     assert ssim(-video, video) < 0
     # Of two constants a and b only the luminance term is left: (2 a b + c) / (a^2 + b^2 + c), c = (0.01 range)^2.
-    a, b, c = 0.2, 0.6, (0.01 * 2) ** 2
-    flat = torch.full((3, 2, 32, 32), a), torch.full((3, 2, 32, 32), b)
+    a, b, c = 0.2, 0.6, 0.01**2
+    flat = torch.full((3, 2, 32, 32), 2 * a - 1), torch.full((3, 2, 32, 32), 2 * b - 1)
     assert ssim(*flat) == pytest.approx((2 * a * b + c) / (a * a + b * b + c), rel=1e-3)
 
 
 def test_angles() -> None:
-    one = Rotation.from_euler("y", [0, 30], degrees=True).as_matrix()
+    one = Rotation.from_euler("y", [[0], [30]], degrees=True).as_matrix()
     assert rotation_error_deg(one, one) == pytest.approx(0, abs=1e-5)
     turned = Rotation.from_rotvec(np.radians([[0, 0, 10], [20, 0, 0]])).as_matrix() @ one
     assert rotation_error_deg(turned, one) == pytest.approx(15)
