@@ -11,8 +11,9 @@ from typing import Final
 BESIDE_CLIPS: Final = ("farm", "generate.py", "preview.py", "probe")
 """Of ``datagen``, what spreads, starts and looks at the work."""
 
-SHAPING: Final = ("arrays", "clip", "conventions", "decode", "layout", "shard", "spool", "table", "tar")
-"""Of ``manifests``, the modules that write a sample, a shard or a row, or say in which steps they are stored."""
+SHAPING: Final = ("arrays", "clip", "conventions", "decode", "layout", "recording", "shard", "spool", "table", "tar")
+"""Of ``manifests``, the modules that write a sample, a shard or a row, say in which steps they are stored, or read what
+moves a head."""
 
 DIGITS: Final = 12
 
