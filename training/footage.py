@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.geometry.cameras import camera_centre
 from training.data.clips import Clips
 from training.data.usual import usual_cameras
+
+Array = NDArray[Any]
+
+_FEW: Final = 16
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Footage:
     """Focal length in widths of the picture."""
     distance_m: float = 0.0
     """Of cameras from the head's centre."""
+    aim_height_m: float = 0.0
+    """Above the head's centre, where they look."""
     yaw_deg: float = 0.0
     """Of cameras about the head, to either side."""
     pitch_low_deg: float = 0.0
@@ -39,6 +50,7 @@ def describe(corpus: str, clips: Clips, frames: int, step: int) -> Footage:
     """Of windows of clips of split train. The first clip speaks for the head; raises UserError if it is damaged."""
     spec, (height, width), usual = clips.spec(0), clips.resolution, usual_cameras(corpus, "train")
     head, render = spec.get("head"), spec.get("render")
+    centre = head.get("head_centre") if isinstance(head, dict) else None
     return Footage(
         frames=frames,
         step=step,
@@ -48,5 +60,18 @@ def describe(corpus: str, clips: Clips, frames: int, step: int) -> Footage:
         head=str(head.get("name", "")) if isinstance(head, dict) else "",
         head_sha256=str(head.get("sha256", "")) if isinstance(head, dict) else "",
         subdivision=int(render.get("subdivision", 0)) if isinstance(render, dict) else 0,
+        aim_height_m=0.0 if centre is None else _aim_height(clips, np.asarray(centre, np.float64)),
         **vars(usual),
     )
+
+
+def _aim_height(clips: Clips, centre: Array) -> float:
+    """Mean height above ``centre`` [3] of the points nearest to it on the cameras' axes, in a few clips."""
+    heights = []
+    for i in range(min(len(clips), _FEW)):
+        info = clips.info(i)
+        for window in clips.windows(i, [(view, range(info.frames)) for view in range(info.views)], members=()):
+            eye, ahead = camera_centre(window.world_to_camera), window.world_to_camera[:, 2, :3]
+            nearest = eye + np.einsum("ti,ti->t", centre - eye, ahead)[:, None] * ahead
+            heights.append(nearest[:, 1] - centre[1])
+    return float(np.concatenate(heights).mean())

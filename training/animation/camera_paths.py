@@ -43,7 +43,8 @@ class KeyPose:
 
     time_s: float
     yaw_deg: float = 0.0
-    """About the head's centre, which it looks at: 0 is in front, 90 on the head's left."""
+    """About where it looks, the head's centre or what the footage's cameras look at: 0 is in front, 90 on the head's
+    left."""
     pitch_deg: float = 0.0
     """Above it."""
     roll_deg: float = 0.0
@@ -88,7 +89,7 @@ def camera_path(
     height, width = size
     yaw, pitch = np.radians(yaw), np.radians(pitch)
     towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=-1)
-    centre = np.asarray(head_centre, np.float64)
+    centre = np.asarray(head_centre, np.float64) + [0, footage.aim_height_m, 0]
     return CameraTrack(
         intrinsics_from_focal(focal, width, height, _SENSOR_WIDTH_MM),
         look_at(centre + distance[:, None] * towards, centre, np.radians(roll)),

@@ -68,8 +68,8 @@ METRICS: Final = {
 
 def ssim(video: Tensor, truth: Tensor) -> float:
     """Of videos [3, T, H, W] in [-1, 1]: the mean over frames, of brightness from 0 to 1."""
-    pictures = ((each.transpose(0, 1) + 1) / 2 for each in (video, truth))
-    found = structural_similarity_index_measure(*pictures, data_range=1.0)
+    ours, theirs = ((each.transpose(0, 1) + 1) / 2 for each in (video, truth))
+    found = structural_similarity_index_measure(ours, theirs, data_range=1.0)
     assert isinstance(found, Tensor)
     return float(found)
 

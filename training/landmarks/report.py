@@ -155,7 +155,7 @@ def draw_points(picture: Array, points: Array, visible: Array) -> Array:
     scale = enlargement(*picture.shape[:2])
     out = picture.repeat(scale, axis=0).repeat(scale, axis=1).copy()
     height, width = out.shape[:2]
-    half = max(1, min(height, width) // 128)
+    half = max(2, min(height, width) // 100)
     for (x, y), sure in zip(points * scale, visible, strict=True):
         if np.isfinite([x, y]).all() and 0 <= x < width and 0 <= y < height:
             rows, columns = (slice(max(int(at) - half + 1, 0), int(at) + half) for at in (y, x))

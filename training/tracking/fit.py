@@ -20,7 +20,7 @@ from torch import Tensor
 
 from datagen.geometry.cameras import intrinsics_from_focal, look_at
 from datagen.heads.landmark_model import LandmarkModel
-from datagen.heads.model import HeadModel
+from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
 from manifests.errors import UserError, require
 
@@ -69,7 +69,8 @@ class Fit:
     intrinsics: Array
     """[3, 3] pixels."""
     world_to_camera: Array
-    """[4, 4] metres: one camera for all frames, level, in front of the head's rest place."""
+    """[4, 4] metres: one camera for all frames, level; the world's origin is such that the head is mostly in its place
+    there."""
     points: Array
     """float32 [T, 70, 2] pixels: where the fitted head has its landmarks."""
     error_px: Array
@@ -194,6 +195,13 @@ class _Problem:
         looked = self.weight > 0.5 * self.weight.amax(dim=1, keepdim=True)
         error = (seen * looked).sum(dim=1) / looked.sum(dim=1).clamp_min(1)
         tracks = {name: track.detach().numpy().astype(np.float32) for name, track in self._tracks().items()}
+        # The head's place is where it mostly is: the world goes there, and the camera with it.
+        centre = np.asarray(self.head.info.head_centre)
+        away = rotation_matrices(tracks["root"]) @ centre + tracks["translation"] - centre
+        rest = np.median(away[self.found.numpy()], axis=0)
+        tracks["translation"] = (tracks["translation"] - rest).astype(np.float32)
+        world_to_camera = self.camera.numpy().copy()
+        world_to_camera[:3, 3] += world_to_camera[:3, :3] @ rest
         return Fit(
             motion=Motion(
                 shape=self.shape.detach().numpy().astype(np.float32),
@@ -201,7 +209,7 @@ class _Problem:
                 **tracks,
             ),
             intrinsics=intrinsics_from_focal(float(self._focal()) * _SENSOR_WIDTH_MM / width, width, height),
-            world_to_camera=self.camera.numpy(),
+            world_to_camera=world_to_camera,
             points=points.numpy().astype(np.float32),
             error_px=torch.where(self.found, error, torch.nan).numpy().astype(np.float32),
         )

@@ -50,6 +50,13 @@ def test_a_turntable_swings_once_to_either_side() -> None:
     np.testing.assert_allclose(np.mod(yaw[[0, 10, 20, 30]], 360), [0, 90, 180, 270], atol=1e-6)
 
 
+def test_cameras_look_where_those_of_the_footage_did() -> None:
+    low = Footage(**{**vars(FOOTAGE), "aim_height_m": -0.03})
+    track = camera_path("spiral", TIMES, low, CENTRE, (64, 80))
+    pixels, _ = project(np.array([np.add(CENTRE, [0, -0.03, 0])]), track.intrinsics, track.world_to_camera)
+    np.testing.assert_allclose(pixels[:, 0], [[40, 32]] * 41, atol=1e-6)
+
+
 def test_one_frame_is_a_path() -> None:
     for name in ("front", "turntable", "spiral"):
         track = camera_path(name, np.zeros(1), FOOTAGE, CENTRE, (64, 80))

@@ -107,6 +107,14 @@ def test_the_camera_stands_level_before_the_head(head: HeadModel) -> None:
     fit = fitted(head, points, focal_length_mm=80.0, focal_spread=0)
     assert fit.focal_length_mm == pytest.approx(80)
     np.testing.assert_allclose(fit.world_to_camera[:3, :3], np.diag([1, -1, -1]), atol=1e-9)
+    aside = fitted(head, points + torch.tensor([30.0, -20.0]), focal_length_mm=80.0, focal_spread=0)
+    centre = np.asarray(head.info.head_centre)
+    for each in (fit, aside):
+        turned = Rotation.from_rotvec(each.motion.root).apply(centre) + each.motion.translation - centre
+        np.testing.assert_allclose(np.median(turned, axis=0), 0, atol=1e-3)  # wherever the picture has it
+        world = LandmarkModel(head)(**{name: torch.from_numpy(track) for name, track in vars(each.motion).items()})
+        pixels, _ = project(world.numpy(), each.intrinsics, each.world_to_camera)
+        np.testing.assert_allclose(pixels, each.points, atol=0.05)
 
 
 def test_a_video_without_a_face_is_said(head: HeadModel) -> None:
