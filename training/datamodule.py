@@ -41,18 +41,19 @@ class PortraitData(lightning.LightningDataModule):
         faults: FaultLimit = FaultLimit(),
         latents: str | None = None,
         validation_clips: int = 16,
+        without_recipes: list[str] | None = None,
         seed: int = 0,
     ) -> None:
         """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``factorportrait select`` wrote,
-        of which each split uses its own.
-        ``frames`` must suit the codec, ``step`` takes every so many-th of the clip's; ``batch_size`` is each rank's.
-        ``latents`` is what `cache-latents` made of the corpus, trained on instead of pictures, in its own windows.
+        of which each split uses its own; clips of ``without_recipes`` are not trained on. ``frames`` must suit the
+        codec, ``step`` takes every so many-th of the clip's; ``batch_size`` is each rank's. ``latents`` is what
+        `cache-latents` made of the corpus, trained on instead of pictures, in its own windows.
         Raises UserError if the corpus cannot be read or its clips have too few frames or views."""
         super().__init__()
         self.corpus, self.frames, self.batch_size, self.step = corpus, frames, batch_size, step
         self.workers, self.subset, self.references, self.faults = workers, subset, references, faults
         self.latents, self.validation_clips, self.seed = latents, validation_clips, seed
-        self.clips = Clips(corpus, split="train", subset=subset)
+        self.clips = Clips(corpus, split="train", subset=subset, without_recipes=without_recipes or ())
         check_choices(self.clips, frames, step, references)
 
     def train_dataloader(self) -> Endless:

@@ -33,7 +33,8 @@ from training.streams import stream, torch_generator
 
 @dataclass(frozen=True)
 class DropoutSettings:
-    """How often each condition is left out of a sample, on its own, so that guidance can weigh it later."""
+    """How often each condition is left out of a sample, on its own, so that guidance can weigh it later; at 1 a model
+    is never told of it, in training or after."""
 
     reference: float = 0.1
     pose: float = 0.1
@@ -42,7 +43,12 @@ class DropoutSettings:
 
     def __post_init__(self) -> None:
         for name in CONDITIONS:
-            require(0 <= getattr(self, name) < 1, f"dropout.{name}", getattr(self, name), "a share from 0 to below 1")
+            require(0 <= getattr(self, name) <= 1, f"dropout.{name}", getattr(self, name), "a share from 0 to 1")
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """What a model is never told of."""
+        return tuple(name for name in CONDITIONS if getattr(self, name) == 1)
 
 
 class PortraitModule(lightning.LightningModule):
@@ -156,7 +162,8 @@ class PortraitModule(lightning.LightningModule):
     def validation_step(self, batch: Sample | Encoded, batch_idx: int) -> None:
         """The averaged model's loss, at the same times and noise in every validation."""
         generators = [torch_generator(self.seed, "validation", key) for key in batch.key]
-        losses = self.losses(self.encoded(batch), generators, self.average, DropoutSettings(0, 0, 0, 0))
+        never = DropoutSettings(**{name: float(name in self.dropout.untold) for name in CONDITIONS})
+        losses = self.losses(self.encoded(batch), generators, self.average, never)
         self.log("validation/loss", losses.mean(), batch_size=len(losses), sync_dist=True, prog_bar=True)
 
     def losses(
@@ -183,7 +190,8 @@ class PortraitModule(lightning.LightningModule):
         seed: int = 0,
     ) -> Tensor:
         """`Portrait.predict` by the averaged weights."""
-        model = Portrait(self.encode, self.average, self.flow, self.sampler, self.footage)
+        untold = self.dropout.untold
+        model = Portrait(self.encode, self.average, self.flow, self.sampler, self.footage, untold)
         there = None if driver is None else driver.to(self.device)
         return model.predict(sample.to(self.device), there, sampler, seed)
 
@@ -201,6 +209,7 @@ class PortraitModule(lightning.LightningModule):
             "samples_seen": self.samples_seen,
             "codec folder": self._folders[0],
             "expression folder": self._folders[1],
+            "untold": list(self.dropout.untold),
             **settings_record(self.flow, self.sampler, self.footage),
             **self._identity(),
         }

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from manifests.errors import UserError
 from training.codec.load import codec_folder, load_codec
-from training.conditioning import expression_channels, input_channels
+from training.conditioning import CONDITIONS, expression_channels, input_channels
 from training.data.batch import Sample
 from training.dit import ConditionedTransformer, load_transformer
 from training.encode import Encode
@@ -45,6 +45,8 @@ class Portrait:
     flow: FlowSettings
     sampler: SamplerSettings
     footage: Footage
+    untold: tuple[str, ...] = ()
+    """Of `conditioning.CONDITIONS`, those that it never learnt of."""
 
     @torch.no_grad()
     def predict(
@@ -57,7 +59,8 @@ class Portrait:
         shape = encoded.latents.shape[1:]
         noise = torch.stack([torch.randn(shape, generator=torch_generator(seed, "noise", key)) for key in encoded.key])
         settings = sampler or self.sampler
-        latents = sample_latents(self.transformer, encoded.conditions, self.flow, settings, noise.to(encoded.latents))
+        told = encoded.conditions.without(self.untold)
+        latents = sample_latents(self.transformer, told, self.flow, settings, noise.to(encoded.latents))
         return self.encode.codec.decode(latents)
 
     def to(self, device: torch.device | str) -> Portrait:
@@ -82,10 +85,10 @@ def load_portrait(folder: str | Path) -> Portrait:
     _check_digest(folder, record, "transformer", transformer_digest(transformer))
     try:
         flow, sampler = FlowSettings(**record["flow"]), SamplerSettings(**record["sampler"])
-        footage = Footage(**record["footage"])
+        footage, untold = Footage(**record["footage"]), _conditions(record.get("untold", []))
     except (TypeError, KeyError) as error:
         raise UserError(f"{folder}/{RECORD}: is damaged ({error}); take another copy of the model") from None
-    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, footage)
+    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, footage, untold)
 
 
 def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
@@ -111,6 +114,7 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
             "codec": trained.codec_digest,
             "expression": trained.expression_digest,
             "transformer": transformer_digest(trained.transformer),
+            "untold": list(trained.untold),
         }
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return out
@@ -147,6 +151,7 @@ class _Trained:
     flow: FlowSettings
     sampler: SamplerSettings
     footage: Footage
+    untold: tuple[str, ...]
 
 
 def _trained(checkpoint: str | Path) -> _Trained:
@@ -162,6 +167,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             flow=FlowSettings(**about["flow"]),
             sampler=SamplerSettings(**about["sampler"]),
             footage=Footage(**about["footage"]),
+            untold=_conditions(about.get("untold", [])),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -182,6 +188,13 @@ def transformer_digest(transformer: ConditionedTransformer) -> str:
     """SHA-256 of architecture and weights."""
     config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
     return digest(config, transformer.state_dict())
+
+
+def _conditions(names: Any) -> tuple[str, ...]:
+    """Raises TypeError for what names none."""
+    if not isinstance(names, list) or not all(name in CONDITIONS for name in names):
+        raise TypeError(f"untold: {str(names)[:60]} are no conditions")
+    return tuple(names)
 
 
 def _check_digest(folder: Path, record: Mapping[str, Any], name: str, found: str) -> None:

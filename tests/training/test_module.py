@@ -274,8 +274,8 @@ def test_what_is_no_checkpoint_or_model_is_said(parts: Parts, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["reference", "pose", "camera", "expression"])
 def test_dropout_shares_are_checked(name: str) -> None:
-    with pytest.raises(UserError, match=f"dropout.{name}: 1"):
-        DropoutSettings(**{name: 1.0})
+    with pytest.raises(UserError, match=f"dropout.{name}: 1.5"):
+        DropoutSettings(**{name: 1.5})
 
 
 def test_conditions_are_dropped_on_their_own_as_often_as_said(parts: Parts) -> None:
@@ -290,6 +290,21 @@ def test_conditions_are_dropped_on_their_own_as_often_as_said(parts: Parts) -> N
     assert shares == pytest.approx({"reference": 0.1, "pose": 0.3, "camera": 0.0, "expression": 0.5}, abs=0.06)
     both = ((dropped.pose.flatten(1) == 0).all(1) & (dropped.expression.flatten(1) == 0).all(1)).float().mean()
     assert float(both) == pytest.approx(0.15, abs=0.05)
+
+
+def test_what_a_model_is_never_told_of_makes_no_difference_to_it(parts: Parts, tmp_path: Path) -> None:
+    module = parts.module(
+        dropout=DropoutSettings(0, 1, 0, 0), optimiser=OptimiserSettings(learning_rate=1e-2, warmup_steps=0)
+    )
+    train(module, 3, save=tmp_path / "a.ckpt")
+    own, other = noise_batch(0), noise_batch(1)
+    turned = Sample(**{**vars(own), "pose_normals": other.pose_normals})
+    seen = Sample(**{**vars(own), "world_to_camera": other.world_to_camera})
+    model = load_portrait(export_portrait(tmp_path / "a.ckpt", tmp_path / "model"))
+    assert model.untold == ("pose",)
+    for predict in (module.predict, model.predict):
+        assert torch.equal(predict(own), predict(turned))
+        assert not torch.equal(predict(own), predict(seen))
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])

@@ -107,7 +107,7 @@ def shoot(
             pose=codec.encode(normals),
             camera=camera_row(intrinsics, world_to_camera, size, codec),
             expression=expression_row(codes[chosen][None], own, codec),
-        )
+        ).without(portrait.untold)
 
     sampler = dataclasses.replace(
         portrait.sampler,

@@ -72,15 +72,23 @@ class Clips:
     """
 
     def __init__(
-        self, corpus: str, *, split: str | None = "train", subset: str | None = None, frames: int = 1, views: int = 1
+        self,
+        corpus: str,
+        *,
+        split: str | None = "train",
+        subset: str | None = None,
+        frames: int = 1,
+        views: int = 1,
+        without_recipes: Collection[str] = (),
     ) -> None:
-        """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``select`` wrote.
+        """``corpus`` is a folder, a URL or a view over several; ``subset`` a list that ``select`` wrote; clips of
+        ``without_recipes`` are left out.
 
         Raises UserError if there is no corpus, it is damaged or of another version, no clip is left (or none of
         the list is there), or those left differ in resolution or frame rate.
         """
         self._reader = PerProcess(functools.partial(CorpusReader, corpus))
-        self._columns: Columns = read_columns(self._reader(), split, subset, frames, views)
+        self._columns: Columns = read_columns(self._reader(), split, subset, frames, views, without_recipes)
         self._places = Places(self._columns.files)
 
     def __len__(self) -> int:

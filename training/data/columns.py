@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,8 +68,15 @@ class Columns:
     """int64 [P + 1]: where each person's start in `by_person`."""
 
 
-def read_columns(reader: CorpusReader, split: str | None, subset: str | None, frames: int, views: int) -> Columns:
-    """The sound clips of a split and a list with at least so many frames and views.
+def read_columns(
+    reader: CorpusReader,
+    split: str | None,
+    subset: str | None,
+    frames: int,
+    views: int,
+    without_recipes: Collection[str] = (),
+) -> Columns:
+    """The sound clips of a split and a list with at least so many frames and views, but of some recipes none.
 
     Raises UserError as `training.data.clips.Clips` says.
     """
@@ -88,14 +96,19 @@ def read_columns(reader: CorpusReader, split: str | None, subset: str | None, fr
                 first += len(batch)
                 sound = np.asarray(pc.fill_null(pc.equal(batch["status"], OK), False))
                 number = {name: _numbers(batch, name)[sound] for name in _NUMBERS}
+                names = batch["recipe"].filter(pa.array(sound)).dictionary_encode()
                 fits = seen.add(batch.filter(pa.array(sound)), number, split, wanted, frames, views)
+                if without_recipes:
+                    chosen = pc.is_in(names, pa.array(sorted(without_recipes)))
+                    of_them = np.asarray(pc.fill_null(chosen, False))
+                    seen.of_recipes += int((fits & of_them).sum())
+                    fits &= ~of_them
                 for name, values in number.items():
                     kept[name].append(values[fits])
                 count = int(fits.sum())
                 kept["source"].append(np.full(count, source, np.int16))
                 kept["file"].append(np.full(count, len(files), np.int32))
                 kept["row"].append(rows[sound][fits])
-                names = batch["recipe"].filter(pa.array(sound)).dictionary_encode()
                 codes = np.array(
                     [recipes.setdefault(str(n), len(recipes)) for n in names.dictionary.to_pylist()] or [0]
                 )
@@ -131,6 +144,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.sound = self.in_split = self.listed = self.in_both = self.most_frames = self.most_views = 0
+        self.of_recipes = 0
         self.splits: dict[str, int] = {}
 
     def add(
@@ -166,6 +180,8 @@ class _Seen:
             return f"split {split!r} holds none of the {self.sound} clips ({there}); choose another split"
         if self.in_both == 0:
             return f"none of the {self.listed} clips in the list {subset} is in split {split!r}; choose another split"
+        if self.of_recipes:
+            return f"all {self.of_recipes} that would do are of recipes that are left out; leave out fewer"
         return (
             f"frames: {frames} and views: {views} are asked for, of {self.in_both} clips the longest has "
             f"{self.most_frames} frames and the most views are {self.most_views}; ask for fewer"

@@ -47,6 +47,17 @@ def test_a_window_holds_the_members_decoded(corpus: Generated) -> None:
     assert clips.spec(2) == sample["spec.json"]
 
 
+def test_recipes_are_left_out(corpus: Generated) -> None:
+    rows = corpus.rows()
+    recipes = sorted({row["recipe"] for row in rows})
+    assert len(recipes) > 1
+    found = Clips(str(corpus.out), split=None, without_recipes=recipes[:1])
+    assert keys(found) == [row["key"] for row in rows if row["recipe"] != recipes[0]]
+    assert found.digest != Clips(str(corpus.out), split=None).digest
+    with pytest.raises(UserError, match=f"all {len(rows)} that would do are of recipes that are left out"):
+        Clips(str(corpus.out), split=None, without_recipes=recipes)
+
+
 def test_only_what_is_asked_for_is_read_from_a_shard_opened_once(
     corpus: Generated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
