@@ -28,6 +28,9 @@ def add_commands(commands: Any) -> None:
     expression = _action(actions, "expression", "train the expression encoder on a corpus", _expression)
     expression.add_argument("--steps", type=int, metavar="N", help="optimiser steps (default 4000)")
     expression.add_argument("--code-size", type=int, metavar="D", help="numbers of a code (default 32)")
+    expression.add_argument(
+        "--kind", choices=("learnt", "landmarks"), default="learnt", help="a network, or landmarks in its place"
+    )
     expression.add_argument("--report", action="store_true", help="also say what codes tell, and what not")
     expression.add_argument("--device", default="cpu")
     expression.add_argument("--seed", type=int, default=0)
@@ -103,9 +106,18 @@ def _codec(arguments: argparse.Namespace) -> None:
 def _expression(arguments: argparse.Namespace) -> None:
     from training.expression.cnn import CnnSizes
     from training.expression.fit import fit_expression
+    from training.expression.points import fit_points
     from training.expression.settings import ExpressionSettings
     from training.progress import display
 
+    if arguments.kind == "landmarks":
+        if arguments.report:
+            raise UserError("--report: is of codes of pictures; leave it out, or train a learnt encoder")
+        with display() as progress:
+            size = arguments.code_size or CnnSizes().code_size
+            fit_points(arguments.corpus, arguments.out, size, seed=arguments.seed, progress=progress)
+        print(f"{arguments.out}: {size} numbers of landmarks")
+        return
     given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
     if arguments.steps is not None:
         given["steps"] = arguments.steps

@@ -11,7 +11,6 @@ from torch import Tensor
 from training.codec.codec import Codec
 from training.conditioning import Conditions, camera_row, expression_row
 from training.data.batch import Sample
-from training.expression.crop import crop_faces
 from training.expression.encoder import ExpressionEncoder
 from training.precision import full_precision
 from training.regions import LossWeights
@@ -59,8 +58,7 @@ class Encode:
     def codes(self, video: Tensor, landmarks: Tensor) -> Tensor:
         """Expression codes [B, T, D] of the faces in a video [B, 3, T, H, W], found by landmarks [B, T, 70, 2]."""
         with full_precision(video.device):
-            faces = crop_faces(video, landmarks, self.expression.picture_size)
-            return self.expression.encode(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
+            return self.expression.read(video, landmarks)
 
     def _encoded(self, sample: Sample, driver: Sample) -> Encoded:
         size = sample.video.shape[-2], sample.video.shape[-1]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from datagen.heads.model import HeadModel
 from manifests.clip import Motion
+from training.expression.crop import crop_faces
 
 
 class ExpressionEncoder(nn.Module, ABC):
@@ -22,6 +23,13 @@ class ExpressionEncoder(nn.Module, ABC):
     @torch.no_grad()
     def encode(self, faces: Tensor) -> Tensor:
         return self._encode(faces)
+
+    @torch.no_grad()
+    def read(self, video: Tensor, landmarks: Tensor) -> Tensor:
+        """Codes [B, T, code_size] of the faces in a video [B, 3, T, H, W] in [-1, 1], found by landmarks [B, T, 70, 2]
+        in pixels."""
+        faces = crop_faces(video, landmarks, self.picture_size)
+        return self.encode(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
 
     def encode_motion(self, motion: Motion, head: HeadModel) -> Tensor | None:
         """Codes [T, code_size] that faces of a motion have on average; None from an encoder that cannot tell. Raises

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from training.expression.cnn import KIND, load_cnn
 from training.expression.encoder import ExpressionEncoder
+from training.expression.points import KIND as POINTS
+from training.expression.points import load_points
 from training.folder import plugged_in, read_config
 
 Loader = Callable[[Path, dict[str, Any]], ExpressionEncoder]
@@ -18,6 +20,9 @@ ENTRY_POINTS: Final = "factorportrait.expression_encoders"
 holds that file and tensors in .safetensors files; nothing else of it is copied beside a trained transformer."""
 
 
+_OWN: Final[dict[str, Loader]] = {KIND: load_cnn, POINTS: load_points}
+
+
 def load_encoder(path: str | Path) -> ExpressionEncoder:
     """The encoder in a model folder, on the CPU and ready to be used.
 
@@ -25,5 +30,5 @@ def load_encoder(path: str | Path) -> ExpressionEncoder:
     """
     folder = Path(path)
     config = read_config(folder)
-    loader: Loader = plugged_in(folder, config, {KIND: load_cnn}, ENTRY_POINTS, "expression encoder")
+    loader: Loader = plugged_in(folder, config, _OWN, ENTRY_POINTS, "expression encoder")
     return loader(folder, config).eval().requires_grad_(False)

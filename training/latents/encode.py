@@ -23,7 +23,6 @@ from training.codec.codec import Codec
 from training.codec.load import load_codec
 from training.data.clips import Clips
 from training.data.samples import make_sample
-from training.expression.crop import crop_faces
 from training.expression.encoder import ExpressionEncoder
 from training.expression.load import load_encoder
 from training.latents.members import STORED, expression_name, normals_name, npy_bytes, video_name
@@ -112,8 +111,7 @@ def encode_clip(
             (whole,) = clips.windows(i, [(view, range(info.frames))])
             sample = make_sample(whole, whole)
             pictures, landmarks = sample.video[None].to(_device(encoder)), sample.landmarks[None].to(_device(encoder))
-            codes = encoder.encode(crop_faces(pictures, landmarks, encoder.picture_size)[0])
-            yield expression_name(view), _stored(codes, whole.key)
+            yield expression_name(view), _stored(encoder.read(pictures, landmarks)[0], whole.key)
 
 
 @functools.lru_cache(maxsize=1)
