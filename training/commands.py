@@ -52,6 +52,17 @@ def add_commands(commands: Any) -> None:
     report.add_argument("--device", default="cpu")
     report.add_argument("--seed", type=int, default=0)
 
+    ablations = _action(actions, "ablations", "train without each part of the method, and compare", _ablations)
+    ablations.add_argument("--config", default="training/configs/tiny.yaml", metavar="FILE")
+    ablations.add_argument("--codec", required=True, metavar="DIR")
+    ablations.add_argument("--expression", required=True, metavar="DIR")
+    ablations.add_argument("--only", nargs="+", metavar="NAME", help="some of them (default: all)")
+    ablations.add_argument("--split", default="test")
+    ablations.add_argument("--clips", type=int, default=48, metavar="N")
+    ablations.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="as trainer.max_steps=500, for all"
+    )
+
     export = actions.add_parser("export", help="a checkpoint's averaged model as a folder")
     export.add_argument("checkpoint", metavar="CHECKPOINT")
     export.add_argument("--out", required=True, metavar="DIR")
@@ -182,6 +193,32 @@ def _report(arguments: argparse.Namespace) -> None:
         )
     print(report.to_markdown())
     print(f"sheet  {Path(arguments.out) / 'swaps.png'}")
+
+
+def _ablations(arguments: argparse.Namespace) -> None:
+    from training.ablations import ABLATIONS, ablate, to_markdown
+    from training.progress import display
+
+    overrides = []
+    for word in arguments.set:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UserError(f"--set {word!r}: sets nothing; write KEY=VALUE, as trainer.max_steps=500")
+        overrides += [f"--{name}", value]
+    with display() as progress:
+        rows = ablate(
+            arguments.config,
+            arguments.corpus,
+            arguments.codec,
+            arguments.expression,
+            arguments.out,
+            only=arguments.only or tuple(ABLATIONS),
+            overrides=overrides,
+            split=arguments.split,
+            clips=arguments.clips,
+            progress=progress,
+        )
+    print(to_markdown(rows))
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,61 @@
+"""Every ablation trains, differs from the full method where it says, and is a row of one table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import UserError
+from tests.conftest import TESTS, Generated
+from tests.training.conftest import Parts
+from tests.training.test_fit import CONFIG
+from training.ablations import _FOLDER, ABLATIONS, FULL, Row, ablate, to_markdown
+from training.portrait import load_portrait
+
+
+def test_each_has_a_configuration_that_is_shipped() -> None:
+    assert {path.stem for path in _FOLDER.glob("*.yaml")} == set(ABLATIONS) - {FULL}
+
+
+def test_a_name_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ablation 'without-tea': is none; choose full, without-dynamic-sweep"):
+        ablate("x.yaml", "corpus", "codec", "expression", tmp_path, only=["without-tea"])
+
+
+def test_a_row_each() -> None:
+    table = to_markdown([Row(FULL, {"psnr/foreground": 20.0}), Row("landmarks", {"drop/rays/foreground": 1.25})])
+    assert "| everything | 20.00 |" in table
+    assert "| landmarks in place of the learnt expression code |  |  | 1.25 |" in table
+
+
+def test_the_command_trains_what_is_missing(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
+    config, out = tmp_path / "small.yaml", tmp_path / "out"
+    config.write_text(CONFIG.replace("      init_args: {every_n_train_steps: 2, save_top_k: -1, filename: \"{step}\", "
+                                     "dirpath: CHECKPOINTS}", "      init_args: {every_n_train_steps: 9}"))  # fmt: skip
+    words = [
+        sys.executable, "-m", "factorportrait", "train", "ablations", str(corpus.out), "--config", str(config), "--out",
+        str(out), "--codec", parts.codec, "--expression", parts.expression, "--clips", "2", "--set",
+        "trainer.max_steps=1", "--only", "full", "without-normals", "landmarks",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def run() -> str:
+        done = subprocess.run(words, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run().count("\n| ") >= 4
+    found = json.loads((out / "ablations.json").read_text())
+    assert list(found) == ["full", "without-normals", "landmarks"]
+    models = {name: load_portrait(out / name / "model") for name in found}
+    assert models["full"].untold == ()
+    assert models["without-normals"].untold == ("pose",)
+    assert models["landmarks"].encode.expression.digest != models["full"].encode.expression.digest
+    before = (out / "full" / "model" / "portrait.json").stat().st_mtime_ns
+    run()
+    assert (out / "full" / "model" / "portrait.json").stat().st_mtime_ns == before

@@ -1,0 +1,111 @@
+"""What each part of the method brings: the same training without it, and one table of what that does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from manifests.errors import UserError
+from training.expression.points import fit_points
+from training.fit import fit
+from training.folder import CONFIG
+from training.portrait import RECORD
+from training.progress import Show, silent
+from training.report import report_swaps
+
+FULL: Final = "full"
+ABLATIONS: Final = {
+    FULL: "everything",
+    "without-dynamic-sweep": "no clip in which camera and face both move",
+    "without-normals": "no normal maps",
+    "landmarks": "landmarks in place of the learnt expression code",
+}
+"""Each but the first by its file in ``training/configs/ablations``."""
+
+_COLUMNS: Final = {
+    "psnr/foreground": "person",
+    "psnr/mouth_eyes": "mouth and eyes",
+    "drop/rays/foreground": "rays",
+    "drop/camera/foreground": "camera",
+    "drop/head_pose/foreground": "head pose",
+    "drop/expression/mouth_eyes": "expression, mouth and eyes",
+}
+_FOLDER: Final = Path(__file__).parent / "configs" / "ablations"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training."""
+
+    name: str
+    scalars: dict[str, float]
+    """`SwapReport.scalars`."""
+
+
+def ablate(
+    config: str | Path,
+    corpus: str,
+    codec: str,
+    expression: str,
+    out: str | Path,
+    *,
+    only: Sequence[str] = tuple(ABLATIONS),
+    overrides: Sequence[str] = (),
+    split: str = "test",
+    clips: int = 48,
+    progress: Show = silent,
+) -> list[Row]:
+    """Train each of ``only`` by ``config`` and what its own file changes, and run the swap tests of `report_swaps` on
+    it; write ``ablations.md`` and ``.json`` into ``out``. ``overrides`` are more words for `fit`, the same for all.
+
+    What is trained already is not trained again, and one that was stopped goes on. Raises UserError for a name that is
+    none, and as `fit` and `report_swaps`.
+    """
+    out = Path(out)
+    for name in only:
+        if name not in ABLATIONS:
+            raise UserError(f"ablation {name!r}: is none; choose {', '.join(ABLATIONS)}")
+    rows = []
+    for name in only:
+        encoder = expression
+        if name == "landmarks":
+            encoder = str(out / "expression-landmarks")
+            if not (out / "expression-landmarks" / CONFIG).is_file():
+                fit_points(corpus, encoder, progress=progress)
+        run = out / name
+        if not (run / "model" / RECORD).is_file():
+            fit(_words(config, name, run, corpus, codec, encoder, overrides))
+        report = report_swaps(run / "model", corpus, run / "report", split=split, clips=clips, progress=progress)
+        rows.append(Row(name, report.scalars()))
+        (out / "ablations.md").write_text(to_markdown(rows))
+        (out / "ablations.json").write_text(json.dumps({row.name: row.scalars for row in rows}, indent=2) + "\n")
+    return rows
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """PSNR, and what another clip's conditions cost, in dB."""
+    lines = [
+        "PSNR in dB of unseen people, and by how much another clip's rays, camera, head pose or expression lower it.",
+        "",
+        f"| training | {' | '.join(_COLUMNS.values())} |",
+        "| --- |" + " --- |" * len(_COLUMNS),
+    ]
+    for row in rows:
+        cells = (f"{row.scalars[name]:.2f}" if name in row.scalars else "" for name in _COLUMNS)
+        lines.append(f"| {ABLATIONS[row.name]} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _words(
+    config: str | Path, name: str, run: Path, corpus: str, codec: str, encoder: str, overrides: Sequence[str]
+) -> list[str]:
+    """For `fit`; later ones hold against earlier ones."""
+    own = [] if name == FULL else ["--config", str(_FOLDER / f"{name}.yaml")]
+    last = run / "checkpoints" / "last.ckpt"
+    return [
+        "--config", str(config), *own, "--out", str(run), "--data.corpus", corpus, "--model.codec", codec,
+        "--model.expression", encoder, *(["--resume", str(last)] if last.exists() else []), *overrides,
+    ]  # fmt: skip
