@@ -121,12 +121,12 @@ def _measure(
     if judge is None:
         return values
     fps = portrait.footage.fps
-    reading = judge.read(video, take.shot.camera.intrinsics, fps)
+    reading = judge.read(video, take.shot.camera.intrinsics, fps, take.shot.face.shape)
     if reading is None:
         return values
     values |= _read(take, reading, head, apart)
     if other is not None:
-        second = judge.read(other, take.other_camera.intrinsics, fps)
+        second = judge.read(other, take.other_camera.intrinsics, fps, take.shot.face.shape)
         if second is not None:
             both = reading.found & second.found
             between = second.head_in_camera @ reading.head_in_camera.swapaxes(1, 2)

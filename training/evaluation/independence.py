@@ -157,7 +157,7 @@ def measure_independence(
         readings = []
         for each, driver in shots:
             video = shoot(portrait, each, head, animation)[0]
-            reading = judge.read(video, each.camera.intrinsics, portrait.footage.fps)
+            reading = judge.read(video, each.camera.intrinsics, portrait.footage.fps, each.face.shape)
             if reading is not None:
                 readings.append((_told(each, driver, head), reading))
         if len(readings) == len(shots):

@@ -21,6 +21,9 @@ from training.tracking.track import find_faces
 
 Array = NDArray[Any]
 
+_EXPRESSION = 0.01
+"""Weight of the prior: less than where the person is unknown, and the prior has to tell them apart."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -44,16 +47,18 @@ class Judge:
     detector: LandmarkDetector
     head: HeadModel
 
-    def read(self, video: Tensor, intrinsics: Array, fps: float) -> Reading | None:
-        """Of a video [3, T, H, W] in [-1, 1] whose cameras' intrinsics [T, 3, 3] are known; None where no frame shows
-        a face."""
+    def read(self, video: Tensor, intrinsics: Array, fps: float, shape: Array) -> Reading | None:
+        """Of a video [3, T, H, W] in [-1, 1] whose cameras' intrinsics [T, 3, 3] are known, and whose person's
+        ``shape`` [S]: without it a face's form and its expression are hard to tell apart. None where no frame shows a
+        face."""
         pictures = as_pictures(video)
         seen = find_faces(pictures, fps, self.detector)
         if not bool(seen.found.any()):
             return None
         size = pictures.shape[1], pictures.shape[2]
         focal_mm = float(intrinsics[:, 0, 0].mean()) * 36 / size[1]
-        fit = fit_head(self.head, seen.points, seen.visible, seen.found, size, FitSettings(focal_mm, focal_spread=0))
+        settings = FitSettings(focal_mm, focal_spread=0, expression=_EXPRESSION)
+        fit = fit_head(self.head, seen.points, seen.visible, seen.found, size, settings, shape=shape)
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
         return Reading(
             codes=self.encode.codes(video[None], points[None])[0],

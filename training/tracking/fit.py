@@ -89,16 +89,18 @@ def fit_head(
     size: tuple[int, int],
     settings: FitSettings | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    shape: Array | None = None,
 ) -> Fit:
     """Fit to points [T, 70, 2] in pixels of pictures of ``size`` (H, W), each ``visible`` [T, 70] as surely as in
-    [0, 1] it says; where ``found`` bool [T] is false, a frame's points count nothing.
+    [0, 1] it says; where ``found`` bool [T] is false, a frame's points count nothing. ``shape`` [S] is who it is, where
+    that is known.
 
     Raises UserError where no frame has a face.
     """
     settings = settings or FitSettings()
     if not bool(found.any()):
         raise UserError("track: no frame shows a face; give a video of one, larger or better lit")
-    problem = _Problem(head, points.float(), visible.float(), found, size, settings)
+    problem = _Problem(head, points.float(), visible.float(), found, size, settings, shape)
     stages = ((problem.rigid, _WIDE), (problem.everything, _WIDE), (problem.everything, _ROBUST))
     for before, (free, robust) in enumerate(stages):
 
@@ -122,6 +124,7 @@ class _Problem:
         found: Tensor,
         size: tuple[int, int],
         settings: FitSettings,
+        shape: Array | None,
     ) -> None:
         self.head, self.size, self.settings, self.found = head, size, settings, found
         self.model = LandmarkModel(head)
@@ -132,14 +135,17 @@ class _Problem:
         self.scale = spans.amax(dim=1).clamp_min(1.0)  # [T] pixels
         frames, info = len(points), head.info
         self.focal = torch.zeros(1)
-        self.shape = torch.zeros(min(_SHAPES, info.identity_size))
+        known = None if shape is None else torch.from_numpy(np.asarray(shape, np.float32))
+        self.shape = torch.zeros(min(_SHAPES, info.identity_size)) if known is None else known
         self.expression = torch.zeros(frames, info.expression_size)
         self.jaw, self.eyes = torch.zeros(frames, 1), torch.zeros(frames, 2)
         self.distance = self._distance()
         self.camera = torch.from_numpy(look_at(np.add(info.head_centre, [0, 0, self.distance]), info.head_centre))
         self.root, self.translation = self._start()
         self.rigid = [self.root, self.translation]
-        self.everything = [*self.rigid, self.shape, self.expression, self.jaw, self.eyes]
+        self.everything = [*self.rigid, self.expression, self.jaw, self.eyes]
+        if known is None:
+            self.everything.append(self.shape)
         if settings.focal_spread:
             self.everything.append(self.focal)
 

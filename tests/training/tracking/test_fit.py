@@ -102,6 +102,19 @@ def test_one_picture_is_enough(head: HeadModel) -> None:
     assert rotation_errors(fit.motion, Motion(**{**vars(truth), "root": truth.root[3:4]})).max() < 6
 
 
+def test_who_it_is_may_be_known(head: HeadModel) -> None:
+    truth = moving(head)
+    points, _ = seen(head, truth)
+    shown = torch.ones(len(points), dtype=torch.bool)
+    settings = FitSettings(focal_spread=0)
+    known = fit_head(head, points, torch.ones(points.shape[:2]), shown, SIZE, settings, shape=truth.shape)
+    np.testing.assert_array_equal(known.motion.shape, truth.shape)
+    free = fit_head(head, points, torch.ones(points.shape[:2]), shown, SIZE, settings)
+    errors = [np.abs(each.motion.jaw - truth.jaw).mean() for each in (known, free)]
+    assert errors[0] <= errors[1] + 1e-3
+    assert rotation_errors(known.motion, truth).mean() < 2
+
+
 def test_the_camera_stands_level_before_the_head(head: HeadModel) -> None:
     points, _ = seen(head, moving(head))
     fit = fitted(head, points, focal_length_mm=80.0, focal_spread=0)
