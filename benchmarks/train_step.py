@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import yaml
 from diffusers import WanTransformer3DModel
 
+import training.configs
 from training.codec.patches import fit_patches, save_patches
 from training.conditioning import Conditions, expression_channels
 from training.dit import TransformerSettings
@@ -38,8 +40,9 @@ class Case:
     steps: int
 
 
+TINY = yaml.safe_load((Path(training.configs.__file__).parent / "tiny.yaml").read_text())
 CASES = {
-    "tiny": Case(TransformerSettings(6, 4, 64, 768, 2, 64), 16, 5, 8, 8),
+    "tiny": Case(TransformerSettings(**TINY["model"]["transformer"]), TINY["data"]["batch_size"], 5, 8, 4),
     "100m": Case(TransformerSettings(12, 12, 64, 3072, 2, 512), 1, 5, 16, 2),
 }
 
@@ -66,7 +69,7 @@ def compare(name: str, case: Case, rounds: int) -> None:
     mine, theirs = (statistics.median(pair[k] for pair in times) for k in (0, 1))
     ratio = statistics.median(ratios)
     print(
-        f"{name}: {weights / 1e6:.1f} M weights, {case.batch} x {(case.slots + 1) * (case.edge // 2) ** 2} tokens: "
+        f"{name}: {weights / 1e6:.1f} M weights, {case.batch} x {(case.slots + 1) * (case.edge // case.settings.patch) ** 2} tokens: "
         f"ours {mine * 1e3:.0f} ms, bare transformer {theirs * 1e3:.0f} ms, ratio {ratio:.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f}), goal {GOAL:.2f}: {'held' if ratio <= GOAL else 'MISSED'}"
     )

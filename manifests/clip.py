@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,11 @@ class Motion:
     @property
     def frames(self) -> int:
         return len(self.expression)
+
+    def at(self, frames: Sequence[int] | range | Array) -> Motion:
+        """The same in some frames."""
+        tracks = {name: track[list(frames)] for name, track in vars(self).items() if name != "shape"}
+        return dataclasses.replace(self, **tracks)
 
     def without_expression(self) -> Motion:
         """The same pose with a neutral face: what the pose normals show (neutral expression, closed jaw)."""

@@ -83,7 +83,7 @@ def _at_frames(key: str, motion: Motion, frames: range) -> Motion:
             raise UserError(
                 f"{key}.motion.npz: {name} {track.shape} does not reach frame {frames[-1]}; audit the corpus"
             )
-    found = dataclasses.replace(motion, **{name: track[list(frames)] for name, track in tracks.items()})
+    found = motion.at(frames)
     if not all(np.isfinite(array).all() for array in vars(found).values()):
         raise UserError(f"{key}.motion.npz: holds what is no number; audit the corpus")
     return found

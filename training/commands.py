@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import UserError
-from training.animation.commands import add_animation_commands
+from training.animation_commands import add_animation_commands
 
 
 def add_commands(commands: Any) -> None:

@@ -70,6 +70,27 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)  # the new one is in place: nothing is wrong if some of this stays
 
 
+@contextlib.contextmanager
+def replacing_file(path: str | Path, what: str) -> Iterator[Path]:
+    """A file beside ``path`` to write into, which takes its place when the block has ended well. Raises UserError,
+    which calls it ``what``, where the folder cannot be written."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{what} {path}: cannot be written ({error.strerror}); name another place") from None
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        beside.chmod(0o644)
+        _sync(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
     """The config.json of a model folder. Raises UserError when there is none, or it holds no object."""
     file = Path(folder) / CONFIG

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from training.folder import replacing_file
 
 Array = NDArray[Any]
 
@@ -36,7 +31,7 @@ def save_video(path: str | Path, frames: Array, fps: float, comment: str = "") -
             f"video {path}: {frames.dtype} {list(frames.shape)} at {fps} fps given; must be uint8 [T, H, W, 3] above 0"
         )
     frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
-    with _replacing(Path(path)) as beside, av.open(str(beside), "w", format="mp4", options=_MUXER) as container:
+    with replacing_file(path, "video") as beside, av.open(str(beside), "w", format="mp4", options=_MUXER) as container:
         if comment:
             container.metadata["comment"] = comment
         rate = Fraction(fps).limit_denominator(1001)
@@ -53,23 +48,3 @@ def save_video(path: str | Path, frames: Array, fps: float, comment: str = "") -
 
 
 _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that becomes it when all went well."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise UserError(f"video {path}: cannot be written ({error.strerror}); name another place") from None
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        with beside.open("rb+") as written:
-            os.fsync(written.fileno())
-        beside.chmod(0o644)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

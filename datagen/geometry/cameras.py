@@ -42,13 +42,24 @@ def look_at(eye: ArrayLike, target: ArrayLike, roll_rad: ArrayLike = 0.0) -> Arr
     return out
 
 
-def intrinsics_from_focal(focal_length_mm: ArrayLike, width: int, height: int, sensor_width_mm: float = 36.0) -> Array:
+SENSOR_WIDTH_MM = 36.0
+"""Of the camera that focal lengths in millimetres are those of: 35 mm film."""
+
+
+def intrinsics_from_focal(
+    focal_length_mm: ArrayLike, width: int, height: int, sensor_width_mm: float = SENSOR_WIDTH_MM
+) -> Array:
     """K [..., 3, 3] in pixels: square pixels, centred principal point, the sensor's width over ``width``."""
     focal = np.asarray(focal_length_mm, np.float64) * (width / sensor_width_mm)
     out = np.zeros((*focal.shape, 3, 3))
     out[..., 0, 0] = out[..., 1, 1] = focal
     out[..., 0, 2], out[..., 1, 2], out[..., 2, 2] = width / 2, height / 2, 1.0
     return out
+
+
+def focal_from_intrinsics(intrinsics: Array, width: int) -> float:
+    """Focal length in millimetres of K [3, 3] for pictures of ``width`` pixels."""
+    return float(intrinsics[0, 0]) * SENSOR_WIDTH_MM / width
 
 
 def project(points: ArrayLike, intrinsics: ArrayLike, world_to_camera: ArrayLike) -> tuple[Array, Array]:

@@ -83,6 +83,13 @@ class LandmarkModel(nn.Module):
         points = torch.einsum("tlkc,lk->tlc", corners, self.barycentric) - self.origin
         return points @ batch_rodrigues(root).mT + translation[:, None]
 
+    @torch.no_grad()
+    def mean(self) -> Tensor:
+        """[70, 3]: of the mean head, neutral and still."""
+        nobody, still = torch.zeros(1), torch.zeros(1, 3)
+        points: Tensor = self(nobody, torch.zeros(1, 1), still, still, still, still, still, still)[0]
+        return points
+
     def _pose(self, neck: Tensor, jaw: Tensor, left_eye: Tensor, right_eye: Tensor) -> Tensor:
         """Axis-angle [T, 3 J] in the order of the joints; the root turns outside."""
         still = torch.zeros_like(neck)

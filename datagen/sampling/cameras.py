@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.geometry.cameras import intrinsics_from_focal, look_at
+from datagen.geometry.cameras import SENSOR_WIDTH_MM, intrinsics_from_focal, look_at
 from datagen.sampling.curves import PEAK_SPEED, minimum_jerk, wander
 from datagen.sampling.streams import choose, draw, lerp, rng, unit
 from datagen.sections import CameraSettings
@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 
 HEAD_HEIGHT_M = 0.24
 """Chin to crown; people have 0.20 to 0.25 (Tilley and Dreyfuss, "The Measure of Man and Woman", 2002)."""
-SENSOR_WIDTH_MM = 36.0
 BREATH = 0.12
 """How much a spiral's distance changes to each side."""
 HANDHELD_HZ = (0.2, 1.2)

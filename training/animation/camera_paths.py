@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from datagen.geometry.cameras import intrinsics_from_focal, look_at
+from datagen.geometry.cameras import SENSOR_WIDTH_MM, intrinsics_from_focal, look_at
 from manifests.errors import UserError
 from training.footage import Footage
 
@@ -22,7 +22,6 @@ Array = NDArray[Any]
 NEAREST_M: Final = 0.2
 """From the head's centre; nearer ones are in the head, or all but."""
 _FARTHEST_M: Final = 100.0
-_SENSOR_WIDTH_MM: Final = 36.0
 _BREATH: Final = 0.1
 """How much a spiral's distance changes to each side."""
 _SPIRAL_TURNS: Final = 2
@@ -62,7 +61,7 @@ def camera_path(
 
     Raises UserError for what is none of these, a damaged file, and a camera in the head.
     """
-    usual = footage.distance_m, footage.focal * _SENSOR_WIDTH_MM
+    usual = footage.distance_m, footage.focal * SENSOR_WIDTH_MM
     if not usual[0] or not usual[1]:
         raise UserError("camera: the model does not say where its cameras stood; export its checkpoint again")
     share = times / max(times[-1], 1e-9)
@@ -91,7 +90,7 @@ def camera_path(
     towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=-1)
     centre = np.asarray(head_centre, np.float64) + [0, footage.aim_height_m, 0]
     return CameraTrack(
-        intrinsics_from_focal(focal, width, height, _SENSOR_WIDTH_MM),
+        intrinsics_from_focal(focal, width, height, SENSOR_WIDTH_MM),
         look_at(centre + distance[:, None] * towards, centre, np.radians(roll)),
     )
 

@@ -81,9 +81,7 @@ def place_face(
 
 def _front(head: HeadModel, footage: Footage) -> Tensor:
     """Pixels [70, 2] at which a front camera of the footage sees the mean head's landmarks."""
-    still = torch.zeros(1, 3)
-    with torch.no_grad():
-        mean = LandmarkModel(head)(torch.zeros(1), torch.zeros(1, 1), still, still, still, still, still, still)[0]
+    mean = LandmarkModel(head).mean()
     size = footage.height, footage.width
     track = camera_path("front", np.zeros(1), footage, head.info.head_centre, size)
     pixels, _ = project(mean.numpy(), track.intrinsics[0], track.world_to_camera[0])

@@ -75,11 +75,9 @@ class Shot:
 
     def normals(self, head: HeadModel, chosen: Array, size: tuple[int, int], subdivision: int) -> Array:
         """float32 [3, n, H, W]: of some frames, in camera space."""
-        motion, cameras = self.motion(head), self.camera
-        tracks = ("expression", "root", "neck", "jaw", "left_eye", "right_eye", "translation")
-        part = dataclasses.replace(motion, **{name: getattr(motion, name)[chosen] for name in tracks})
+        motion, cameras = self.motion(head).at(chosen), self.camera
         seen = cameras.intrinsics[chosen], cameras.world_to_camera[chosen]
-        return camera_space(render_pose_normals(head, part, *seen, *size, subdivision), seen[1])
+        return camera_space(render_pose_normals(head, motion, *seen, *size, subdivision), seen[1])
 
 
 def shoot(

@@ -8,11 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
+from datagen.geometry.cameras import SENSOR_WIDTH_MM
 from manifests.reader import CorpusReader
 from manifests.table import OK
 
-_SENSOR_WIDTH_MM: Final = 36.0
-"""Focal lengths in a manifest are those of a sensor so wide."""
 _MOST: Final = 95
 """Percentile: what a clip in twenty has is no rule."""
 
@@ -46,7 +45,7 @@ def usual_cameras(corpus: str, split: str | None = None) -> UsualCameras:
         found.append(np.stack([np.asarray(sound[name], np.float64) for name in names], axis=1))
     focal, nearest, farthest, left, right, low, high = np.concatenate(found).T
     return UsualCameras(
-        focal=float(np.median(focal)) / _SENSOR_WIDTH_MM,
+        focal=float(np.median(focal)) / SENSOR_WIDTH_MM,
         distance_m=float(np.median((nearest + farthest) / 2)),
         yaw_deg=float(np.percentile(np.maximum(abs(left), abs(right)), _MOST)),
         pitch_low_deg=float(np.percentile(low, 100 - _MOST)),

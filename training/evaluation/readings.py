@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datagen.geometry.cameras import focal_from_intrinsics
 from datagen.heads.landmark_model import LandmarkModel
 from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
@@ -56,7 +57,7 @@ class Judge:
         if not bool(seen.found.any()):
             return None
         size = pictures.shape[1], pictures.shape[2]
-        focal_mm = float(intrinsics[:, 0, 0].mean()) * 36 / size[1]
+        focal_mm = focal_from_intrinsics(intrinsics.mean(axis=0), size[1])
         settings = FitSettings(focal_mm, focal_spread=0, expression=_EXPRESSION)
         fit = fit_head(self.head, seen.points, seen.visible, seen.found, size, settings, shape=shape)
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
@@ -78,5 +79,4 @@ def displacements(head: HeadModel, motion: Motion) -> Array:
         shown = model(
             nobody, torch.from_numpy(motion.expression).float(), root=still, neck=still, translation=still, **moved
         )
-        neutral = model(nobody, torch.zeros(1, 1), *[torch.zeros(1, 3)] * 6)
-    return np.asarray((shown - neutral).numpy(), np.float32)
+    return np.asarray((shown - model.mean()).numpy(), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -132,12 +131,12 @@ def _take(
     fps = clips.fps / footage.step
     windows = clips.windows(i, [(each, frames) for each in (view, other, seen)], members=("rgb", "alpha"))
     shown, beside, source = windows
-    own = _at(clips.motion(i), frames)
+    own = clips.motion(i).at(frames)
     driver, driving = own, source
     name = f"{shown.key} from v{seen:02d}"
     if protocol == "cross":
         (driving,) = clips.windows(partner, [(0, frames)], members=("rgb",))
-        driver = _at(clips.motion(partner), frames)
+        driver = clips.motion(partner).at(frames)
         name = f"{shown.key} driven by {driving.key}"
     assert source.rgb is not None
     assert driving.rgb is not None
@@ -168,8 +167,3 @@ def _truth(window: Any) -> Truth:
         alpha=torch.from_numpy(window.alpha / np.float32(255))[None],
         landmarks=torch.from_numpy(window.landmarks).float(),
     )
-
-
-def _at(motion: Motion, frames: range) -> Motion:
-    tracks = [field.name for field in dataclasses.fields(motion) if field.name != "shape"]
-    return dataclasses.replace(motion, **{name: getattr(motion, name)[list(frames)] for name in tracks})

@@ -117,7 +117,7 @@ def read_faces(
                     "camera": _place(window.world_to_camera, face.head.info.head_centre)[frames],
                 }
             )
-        chosen = _frames(motion, frames)
+        chosen = motion.at(frames)
         parts[-1] |= {"targets": face.values(chosen), "coefficients": face.coefficients(chosen)}
         moments += count
         if progress is not None:
@@ -175,8 +175,3 @@ def _head(clips: Clips, i: int) -> str:
         return str(clips.spec(i)["head"]["name"])
     except (KeyError, TypeError):
         raise UserError(f"{clips.key(i)}.spec.json: names no head; audit the corpus") from None
-
-
-def _frames(motion: Motion, frames: Array) -> Motion:
-    fields = {name: getattr(motion, name)[frames] for name in Motion.__dataclass_fields__ if name != "shape"}
-    return Motion(shape=motion.shape, **fields)

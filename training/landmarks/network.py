@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from manifests.conventions import LANDMARK_COUNT
+from training.residual import ResidualBlock, groups
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class LandmarkNetwork(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, width, 5, stride=2, padding=2)
-        self.fine = _Block(width, width)
-        self.quarter = nn.Sequential(_Block(width, 2 * width, stride=2), _Block(2 * width, 2 * width))
-        self.eighth = nn.Sequential(_Block(2 * width, 4 * width, stride=2), _Block(4 * width, 4 * width))
+        self.fine = ResidualBlock(width, width)
+        self.quarter = nn.Sequential(ResidualBlock(width, 2 * width, stride=2), ResidualBlock(2 * width, 2 * width))
+        self.eighth = nn.Sequential(ResidualBlock(2 * width, 4 * width, stride=2), ResidualBlock(4 * width, 4 * width))
         self.mixed = _Mixed(4 * width)
         self.up = nn.Conv2d(4 * width, 2 * width, 1)
-        self.joined = _Block(2 * width, 2 * width)
+        self.joined = ResidualBlock(2 * width, 2 * width)
         self.heat = nn.Conv2d(2 * width, LANDMARK_COUNT, 1)
         self.said = nn.Linear(4 * width, LANDMARK_COUNT + 1)
 
@@ -68,38 +68,15 @@ def _mean_and_spread(heat: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (square - mean.square()).sum(dim=-1)
 
 
-class _Block(nn.Module):
-    """Pre-activation residual block (He et al., "Identity mappings in deep residual networks", 2016)."""
-
-    def __init__(self, before: int, after: int, stride: int = 1) -> None:
-        super().__init__()
-        self.norm1 = nn.GroupNorm(_groups(before), before)
-        self.conv1 = nn.Conv2d(before, after, 3, stride=stride, padding=1)
-        self.norm2 = nn.GroupNorm(_groups(after), after)
-        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
-        self.skip = nn.Conv2d(before, after, 1) if (before, stride) != (after, 1) else nn.Identity()
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(functional.silu(self.norm1(x)))
-        y = self.conv2(functional.silu(self.norm2(y)))
-        skipped: Tensor = self.skip(functional.avg_pool2d(x, self.stride) if self.stride > 1 else x)
-        return skipped + y
-
-
 class _Mixed(nn.Module):
     """Lets every place know of all others: convolutions of an eighth of the size far apart."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(_groups(channels), channels)
+        self.norm = nn.GroupNorm(groups(channels), channels)
         self.far = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
         self.whole = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.silu(self.norm(x))
         return x + self.far(y) + self.whole(y.mean(dim=(2, 3)))[:, :, None, None]
-
-
-def _groups(channels: int) -> int:
-    return math.gcd(8, channels)

@@ -111,7 +111,7 @@ def report_landmarks(
             told = Detection(seen.points[:1].cpu(), seen.visible[:1].cpu(), seen.found[:1].cpu())
             found.append(told)
             alarms.append(seen.found[1:].cpu())
-            pose = seen_pose(_at(motion, middle), window.world_to_camera)
+            pose = seen_pose(motion.at([middle]), window.world_to_camera)
             rows.append({"points": window.landmarks, "visible": window.visible, "yaw": pose[:, 0]})
             if len(sheet) < _SHOWN:
                 sheet.append(draw_points(window.rgb[0], told.points[0].numpy(), told.visible[0].numpy()))
@@ -170,11 +170,6 @@ def _sheet(pictures: list[Array]) -> Image.Image:
     for k, picture in enumerate(pictures):
         page.paste(Image.fromarray(picture), (k % columns * width, k // columns * height))
     return page
-
-
-def _at(motion: Any, frame: int) -> Any:
-    tracks = [field.name for field in dataclasses.fields(motion) if field.name != "shape"]
-    return dataclasses.replace(motion, **{name: getattr(motion, name)[frame : frame + 1] for name in tracks})
 
 
 def _mean(values: Array) -> float | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from datagen.geometry.cameras import intrinsics_from_focal, look_at
+from datagen.geometry.cameras import SENSOR_WIDTH_MM, focal_from_intrinsics, intrinsics_from_focal, look_at
 from datagen.heads.landmark_model import LandmarkModel
 from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
@@ -26,7 +26,6 @@ from manifests.errors import UserError, require
 
 Array = NDArray[Any]
 
-_SENSOR_WIDTH_MM: Final = 36.0
 _ROBUST: Final = 0.03
 """Errors beyond this share of the face's size count less and less (Geman and McClure, 1987)."""
 _WIDE: Final = 0.3
@@ -78,7 +77,7 @@ class Fit:
 
     @property
     def focal_length_mm(self) -> float:
-        return float(self.intrinsics[0, 0] * _SENSOR_WIDTH_MM / (2 * self.intrinsics[0, 2]))
+        return focal_from_intrinsics(self.intrinsics, round(2 * self.intrinsics[0, 2]))
 
 
 def fit_head(
@@ -214,7 +213,7 @@ class _Problem:
                 expression=self.expression.detach().numpy().astype(np.float32),
                 **tracks,
             ),
-            intrinsics=intrinsics_from_focal(float(self._focal()) * _SENSOR_WIDTH_MM / width, width, height),
+            intrinsics=intrinsics_from_focal(float(self._focal()) * SENSOR_WIDTH_MM / width, width, height),
             world_to_camera=world_to_camera,
             points=points.numpy().astype(np.float32),
             error_px=torch.where(self.found, error, torch.nan).numpy().astype(np.float32),
@@ -238,7 +237,7 @@ class _Problem:
 
     def _focal(self) -> Tensor:
         """Pixels."""
-        return torch.exp(self.focal) * (self.settings.focal_length_mm / _SENSOR_WIDTH_MM * self.size[1])
+        return torch.exp(self.focal) * (self.settings.focal_length_mm / SENSOR_WIDTH_MM * self.size[1])
 
     def _distance(self) -> float:
         """Metres at which a mean head is as large as the face is in the middle of the video."""
@@ -246,9 +245,7 @@ class _Problem:
 
     def _start(self) -> tuple[Tensor, Tensor]:
         """Root and translation [T, 3] by which scaled orthography sees the mean head's rigid points where they are."""
-        with torch.no_grad():
-            zero = torch.zeros(1, 3)
-            mean = self.model(torch.zeros(1), torch.zeros(1, 1), zero, zero, zero, zero, zero, zero)[0, list(_RIGID)]
+        mean = self.model.mean()[list(_RIGID)]
         seen, middle = self.points[:, list(_RIGID)], mean.mean(dim=0)
         affine = torch.linalg.pinv(mean - middle) @ (seen - seen.mean(dim=1, keepdim=True))  # [T, 3, 2]
         axes = affine.mT * affine.new_tensor([[1.0], [-1.0]])  # pictures' y is down

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datagen.geometry.cameras import focal_from_intrinsics
 from datagen.heads.landmark_model import LandmarkModel
 from datagen.heads.model import HeadModel, load_head, rotation_matrices
 from datagen.heads.store import check_name
@@ -117,7 +118,7 @@ def _compare(
     known = seen.found.numpy()
     if not known.any():
         return 0.0, None
-    focal_mm = float(window.intrinsics[:, 0, 0].mean()) * 36 / size[1]
+    focal_mm = focal_from_intrinsics(window.intrinsics.mean(axis=0), size[1])
     settings = FitSettings(focal_length_mm=focal_mm, focal_spread=0) if focal_known else FitSettings()
     fit = fit_head(head, seen.points, seen.visible, seen.found, size, settings)
     truth, camera = rotation_matrices(motion.root) @ rotation_matrices(motion.neck), window.world_to_camera

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +13,7 @@ from torch import Tensor
 
 from datagen.heads.model import load_head
 from manifests.errors import UserError
+from training.folder import replacing_file
 from training.landmarks.detector import LandmarkDetector
 from training.landmarks.report import draw_points
 from training.progress import Show, silent
@@ -146,33 +144,18 @@ def _write(path: Path, head: str, named: bool, seen: Seen, fit: Fit) -> None:
     curves = {name: track for name, track in vars(motion).items() if name != "shape"}
     if named:
         curves["expression"] = np.clip(motion.expression, *_NAMED)
-    content = io.BytesIO()
-    np.savez(
-        content,
-        fps=seen.fps,
-        head=head,
-        shape=motion.shape,
-        intrinsics=fit.intrinsics,
-        world_to_camera=fit.world_to_camera,
-        landmarks=fit.points,
-        detected=seen.points.numpy(),
-        visible=seen.visible.numpy(),
-        found=seen.found.numpy(),
-        error_px=fit.error_px,
-        **curves,
-    )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError as error:
-        raise UserError(f"track {path}: cannot be written ({error.strerror}); name another place") from None
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o644)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing_file(path, "track") as beside:
+        np.savez(
+            beside,
+            fps=seen.fps,
+            head=head,
+            shape=motion.shape,
+            intrinsics=fit.intrinsics,
+            world_to_camera=fit.world_to_camera,
+            landmarks=fit.points,
+            detected=seen.points.numpy(),
+            visible=seen.visible.numpy(),
+            found=seen.found.numpy(),
+            error_px=fit.error_px,
+            **curves,
+        )

@@ -3,7 +3,6 @@ readings are not what they are called."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +48,7 @@ class Rendered:
     def read(self, view: int, frames: range) -> tuple[Told, Reading]:
         window, chosen = self.windows[view], list(frames)
         assert window.rgb is not None
-        tracks = [field.name for field in dataclasses.fields(Motion) if field.name != "shape"]
-        motion = dataclasses.replace(self.motion, **{name: getattr(self.motion, name)[chosen] for name in tracks})
+        motion = self.motion.at(chosen)
         told = Told(
             codes=torch.full((len(chosen), 1), float(chosen[0])),
             displacements=displacements(self.head, motion),
