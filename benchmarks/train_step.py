@@ -67,9 +67,9 @@ def compare(name: str, case: Case, rounds: int) -> None:
         times.append(pair)
         ratios.append(pair[0] / pair[1])
     mine, theirs = (statistics.median(pair[k] for pair in times) for k in (0, 1))
-    ratio = statistics.median(ratios)
+    ratio, tokens = statistics.median(ratios), (case.slots + 1) * (case.edge // case.settings.patch) ** 2
     print(
-        f"{name}: {weights / 1e6:.1f} M weights, {case.batch} x {(case.slots + 1) * (case.edge // case.settings.patch) ** 2} tokens: "
+        f"{name}: {weights / 1e6:.1f} M weights, {case.batch} x {tokens} tokens: "
         f"ours {mine * 1e3:.0f} ms, bare transformer {theirs * 1e3:.0f} ms, ratio {ratio:.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f}), goal {GOAL:.2f}: {'held' if ratio <= GOAL else 'MISSED'}"
     )

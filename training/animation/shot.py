@@ -58,24 +58,24 @@ class Shot:
         """[T, D]."""
         return torch.from_numpy(at_times(self.expressions.codes.numpy(), self.expressions.fps, self.times))
 
-    def motion(self, head: HeadModel) -> Motion:
-        """Of T frames: the portrait's shape in the driver's pose; the mesh of the normal maps has no expression."""
-        poses = self.poses
+    def motion(self, head: HeadModel, chosen: Array) -> Motion:
+        """Of some frames: the portrait's shape in the driver's pose; the mesh of the normal maps has no expression."""
+        poses, times = self.poses, self.times[chosen]
         turned = {
-            name: rotations_at_times(getattr(poses, name), poses.fps, self.times)
+            name: rotations_at_times(getattr(poses, name), poses.fps, times)
             for name in ("root", "neck", "left_eye", "right_eye")
         }
         return Motion(
             shape=self.face.shape,
-            expression=np.zeros((len(self.times), head.info.expression_size), np.float32),
-            jaw=np.zeros((len(self.times), 3), np.float32),
-            translation=at_times(poses.translation, poses.fps, self.times),
+            expression=np.zeros((len(times), head.info.expression_size), np.float32),
+            jaw=np.zeros((len(times), 3), np.float32),
+            translation=at_times(poses.translation, poses.fps, times),
             **turned,
         )
 
     def normals(self, head: HeadModel, chosen: Array, size: tuple[int, int], subdivision: int) -> Array:
         """float32 [3, n, H, W]: of some frames, in camera space."""
-        motion, cameras = self.motion(head).at(chosen), self.camera
+        motion, cameras = self.motion(head, chosen), self.camera
         seen = cameras.intrinsics[chosen], cameras.world_to_camera[chosen]
         return camera_space(render_pose_normals(head, motion, *seen, *size, subdivision), seen[1])
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datagen.geometry.surface import make_surface
+from datagen.geometry.surface import Surface, make_surface
 from datagen.heads.model import HeadModel
 from training.animation.camera_paths import CameraTrack
 from training.animation.shot import AnimationSettings, model_head, shoot
@@ -77,19 +77,20 @@ def evaluate(
     clips = Clips(corpus, split=split, subset=subset)
     takes = make_takes(clips, portrait, head, settings)
     judge = None if detector is None else Judge(portrait.encode, detector, head)
-    apart = _apart(takes)
+    apart, surface = _apart(takes), make_surface(head, portrait.footage.subdivision)
     measured = []
     for done, take in enumerate(takes):
-        video, other = (
-            shoot(portrait, dataclasses.replace(take.shot, camera=camera), head, animation)[0]
-            for camera in (take.shot.camera, take.other_camera)
-        )
+        video = shoot(portrait, take.shot, head, animation)[0]
+        other = None
+        if take.other_camera is not None:
+            other = shoot(portrait, dataclasses.replace(take.shot, camera=take.other_camera), head, animation)[0]
+        scene = _Scene(take, surface.faces, true_vertices(take, surface, head))
         if keep is not None:
             keep(take, video)
-        values = {GENERATED: _measure(take, video, other, portrait, head, judge, apart)}
+        values = {GENERATED: _measure(scene, video, other, portrait.footage.fps, head, judge, apart)}
         if take.truth is not None:
             theirs = None if take.other_truth is None else take.other_truth.video
-            values[TRUTH] = _measure(take, take.truth.video, theirs, portrait, head, judge, apart)
+            values[TRUTH] = _measure(scene, take.truth.video, theirs, portrait.footage.fps, head, judge, apart)
             still = take.shot.face.picture[:, None].expand_as(take.truth.video)
             values[REFERENCE] = _against_truth(still, take)
         measured.append(Measured(take.name, take.recipe, take.yaw_deg, values))
@@ -103,29 +104,37 @@ def _apart(takes: list[Take]) -> float:
     return float(np.mean([float((a - b).norm(dim=1).mean()) for a, b in itertools.pairwise(codes)] or [np.nan]))
 
 
+@dataclass(frozen=True)
+class _Scene:
+    """A take and the true surface that it shows: faces [F, 3], vertices [T, V, 3]."""
+
+    take: Take
+    faces: Array
+    vertices: Array
+
+    def sights(self, camera: CameraTrack) -> list[Sight]:
+        """How each frame shows it."""
+        parts = zip(self.vertices, camera.intrinsics, camera.world_to_camera, strict=True)
+        return [Sight(*each) for each in parts]
+
+
 def _measure(
-    take: Take,
-    video: Tensor,
-    other: Tensor | None,
-    portrait: Portrait,
-    head: HeadModel,
-    judge: Judge | None,
-    apart: float,
+    scene: _Scene, video: Tensor, other: Tensor | None, fps: float, head: HeadModel, judge: Judge | None, apart: float
 ) -> dict[str, float]:
+    take = scene.take
     values = _against_truth(video, take) if take.truth is not None else {}
-    faces, sights = sights_of(take, take.shot.camera, portrait, head)
-    values["temporal"] = temporal_stability(video, sights, faces)
-    if other is not None:
-        _, others = sights_of(take, take.other_camera, portrait, head)
-        values["view_consistency"] = view_consistency(video, other, sights, others, faces)
+    sights = scene.sights(take.shot.camera)
+    values["temporal"] = temporal_stability(video, sights, scene.faces)
+    if other is not None and take.other_camera is not None:
+        others = scene.sights(take.other_camera)
+        values["view_consistency"] = view_consistency(video, other, sights, others, scene.faces)
     if judge is None:
         return values
-    fps = portrait.footage.fps
     reading = judge.read(video, take.shot.camera.intrinsics, fps, take.shot.face.shape)
     if reading is None:
         return values
     values |= _read(take, reading, head, apart)
-    if other is not None:
+    if other is not None and take.other_camera is not None:
         second = judge.read(other, take.other_camera.intrinsics, fps, take.shot.face.shape)
         if second is not None:
             both = reading.found & second.found
@@ -162,13 +171,11 @@ def _against_truth(video: Tensor, take: Take) -> dict[str, float]:
     }
 
 
-def sights_of(take: Take, camera: CameraTrack, portrait: Portrait, head: HeadModel) -> tuple[Array, list[Sight]]:
-    """Faces [F, 3] of the mesh, and how each frame of a take shows it: with its expression, the true surface."""
-    surface = make_surface(head, portrait.footage.subdivision)
+def true_vertices(take: Take, surface: Surface, head: HeadModel) -> Array:
+    """[T, V, 3]: the portrait's person with the driver's pose and expression."""
     motion = dataclasses.replace(take.driver, shape=take.shot.face.shape)
-    vertices = surface.refine(head.pose(motion))
-    sights = zip(vertices, camera.intrinsics, camera.world_to_camera, strict=True)
-    return surface.faces, [Sight(*each) for each in sights]
+    vertices: Array = surface.refine(head.pose(motion))
+    return vertices
 
 
 def _missing(protocol: str, judge: Judge | None) -> dict[str, str]:

@@ -148,6 +148,7 @@ def measure_independence(
     judge, changes = Judge(portrait.encode, detector, head), []
     for done, take in enumerate(takes):
         partner, shot = takes[(done + 1) % len(takes)], take.shot
+        assert take.other_camera is not None  # the protocol asks for two views
         shots = [
             (shot, take.driver),
             (dataclasses.replace(shot, expressions=partner.shot.expressions), partner.driver),

@@ -51,8 +51,8 @@ class Take:
     shot: Shot
     driver: Motion
     """Of the T frames; whose expressions are shown."""
-    other_camera: CameraTrack
-    """Another one for the same moments."""
+    other_camera: CameraTrack | None
+    """Another one for the same moments; None for a clip with one view."""
     truth: Truth | None
     """None where nobody rendered it."""
     other_truth: Truth | None
@@ -155,7 +155,7 @@ def _take(
         yaw_deg=float(np.abs(seen_pose(driver, shown.world_to_camera)[:, 0]).mean()),
         shot=shot,
         driver=driver,
-        other_camera=CameraTrack(beside.intrinsics, beside.world_to_camera),
+        other_camera=None if other == view else CameraTrack(beside.intrinsics, beside.world_to_camera),
         truth=None if protocol == "cross" else _truth(shown),
         other_truth=None if protocol == "cross" or other == view else _truth(beside),
     )

@@ -106,6 +106,22 @@ def test_truth_is_measured_as_the_best_there_is(portrait: Portrait, corpus: Gene
     assert not any("expression" in reason for reason in found.not_measured)
 
 
+def test_one_view_says_nothing_of_two(
+    portrait: Portrait, corpus: Generated, learnt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_view(corpus: str, **options: Any) -> Clips:
+        clips = Clips(corpus, **options)
+        clips._columns.views[:] = 1
+        return clips
+
+    monkeypatch.setattr("training.evaluation.evaluate.Clips", one_view)
+    found = evaluate(
+        portrait, str(corpus.out), TakeSettings("self", 1), detector=load_detector(learnt), animation=QUICK
+    )
+    for values in found.takes[0].values.values():
+        assert not {"view_consistency", "camera_deg"} & set(values)
+
+
 def test_without_a_detector_what_needs_one_is_said(portrait: Portrait, corpus: Generated) -> None:
     found = evaluate(portrait, str(corpus.out), TakeSettings("cross", 2), animation=QUICK)
     assert {"temporal", "view_consistency"} == set(found.takes[0].values[GENERATED])
