@@ -104,7 +104,7 @@ def test_a_split_that_is_empty_validates_nothing_only_if_told_so(corpus: Generat
 def validating(monkeypatch: pytest.MonkeyPatch) -> None:
     """The training people stand in for a split validation, which the tests' corpus does not have."""
     monkeypatch.setattr(
-        "training.datamodule.Clips", lambda corpus, split, subset: Clips(corpus, split="train", subset=subset)
+        "training.datamodule.Clips", lambda corpus, split, subset, **_: Clips(corpus, split="train", subset=subset)
     )
 
 

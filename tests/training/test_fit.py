@@ -45,13 +45,18 @@ data:
 """
 
 
-def run(corpus: Generated, parts: Parts, out: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+def fit_words(corpus: Generated, parts: Parts, out: Path, *words: str) -> list[str]:
+    """The command line behind ``factorportrait``."""
     config = out.with_name(f"{out.name}.yaml")
     config.write_text(CONFIG.replace("CHECKPOINTS", str(out / "checkpoints")))
-    command = [
-        sys.executable, "-m", "factorportrait", "train", "fit", "--config", str(config), "--out", str(out),
-        "--data.corpus", str(corpus.out), "--model.codec", parts.codec, "--model.expression", parts.expression, *words,
+    return [
+        "train", "fit", "--config", str(config), "--out", str(out), "--data.corpus", str(corpus.out), "--model.codec",
+        parts.codec, "--model.expression", parts.expression, *words,
     ]  # fmt: skip
+
+
+def run(corpus: Generated, parts: Parts, out: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "factorportrait", *fit_words(corpus, parts, out, *words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is ok, done.stderr
@@ -183,11 +188,12 @@ def stored(checkpoint: Path) -> dict[str, Any]:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_before_the_first_step(
-    words: tuple[str, ...], said: str, corpus: Generated, parts: Parts, tmp_path: Path
-) -> None:
-    done = run(corpus, parts, tmp_path / "wrong", *words, ok=False)
-    assert done.returncode == 2
-    last = done.stderr.strip().splitlines()[-1]
+    words: tuple[str, ...], said: str, corpus: Generated, parts: Parts, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(fit_words(corpus, parts, tmp_path / "wrong", *words)) == 2
+    errors = capsys.readouterr().err
+    last = errors.strip().splitlines()[-1]
     assert last.startswith("factorportrait: ")
     assert said in last
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in errors
