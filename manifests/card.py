@@ -7,8 +7,6 @@ all text is escaped.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ from manifests.conventions import AGE_GROUPS, SEGMENTATION_CLASSES, SPLITS
 from manifests.database import Database, open_database
 from manifests.layout import MANIFEST, SHARDS, Layout
 from manifests.licences import Asset, assets
+from manifests.markdown import table
 from manifests.reader import CorpusReader, Source
 from manifests.status import duration
 from manifests.table import OK
@@ -186,7 +185,7 @@ def _summary(source: Source, totals: dict[str, Any], picture: str | None) -> str
 def _holdings(totals: dict[str, Any]) -> str:
     seconds = totals["seconds"]
     length = duration(seconds) if 0 <= seconds < _LONGEST_S else "unknown length"
-    return _table(
+    return table(
         ("what", "how much"),
         [
             ("clips", f"{totals['clips']:,} of {totals['identities']:,} identities in {totals['shards']:,} shards"),
@@ -207,7 +206,7 @@ def _counts(database: Database, title: str, value: str) -> str:
         FROM clips WHERE status = '{OK}' GROUP BY ALL ORDER BY clips DESC, value LIMIT {_MOST_COUNTS}
     """
     found = _rows(database, sql)
-    return _table((title, "clips", "identities"), [(row["value"], row["clips"], row["identities"]) for row in found])
+    return table((title, "clips", "identities"), [(row["value"], row["clips"], row["identities"]) for row in found])
 
 
 def _files(source: Source, labels: Sequence[str]) -> str:
@@ -257,14 +256,14 @@ def _provenance(source: Source, totals: dict[str, Any]) -> str:
     if corpus.subset is not None:
         rows.append(("subset", f"{corpus.subset.clips:,} clips, SHA-256 of their keys {corpus.subset.keys_sha256}"))
         rows.append(("chosen by", corpus.subset.where or "a list of keys, or all that have a sample"))
-    return "A clip follows from the configuration, the seed and its number alone.\n\n" + _table(("what", "value"), rows)
+    return "A clip follows from the configuration, the seed and its number alone.\n\n" + table(("what", "value"), rows)
 
 
 def _licences(found: Iterable[Asset]) -> str:
     rows = [(asset.kind, asset.name, asset.version, asset.licence, asset.note) for asset in found]
     return (
         "These shaped the clips. Whoever publishes this corpus chooses a licence for it within what they allow, and "
-        "writes it into the header of this card.\n\n" + _table(("kind", "name", "version", "licence", "note"), rows)
+        "writes it into the header of this card.\n\n" + table(("kind", "name", "version", "licence", "note"), rows)
     )
 
 
@@ -273,19 +272,6 @@ def _span(totals: dict[str, Any], name: str) -> str:
     if low is None:
         return "none"
     return f"{low:.15g}" if low == high else f"{low:.15g} to {high:.15g}"
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(titles)} |", f"| {' | '.join('---' for _ in titles)} |"]
-    lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows]
-    return "\n".join(lines)
-
-
-def _escaped(value: object, most: int = 300) -> str:
-    """One cell of a Markdown table in which neither HTML nor Markdown takes effect."""
-    text = f"{value:,}" if isinstance(value, int) else printable("" if value is None else str(value))
-    text = text if len(text) <= most else f"{text[:most]}..."
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text, quote=False))
 
 
 def _rows(database: Database, sql: str) -> list[dict[str, Any]]:

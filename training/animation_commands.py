@@ -19,7 +19,7 @@ def add_animation_commands(commands: Any) -> None:
     animate.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
     animate.add_argument("--portrait", required=True, metavar="PICTURE", help="a picture, or a frame of a clip")
     animate.add_argument("--driving", required=True, metavar="CLIP", help="a clip, a video or a recording")
-    animate.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos; of `train landmarks`")
+    animate.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos (default: the model's)")
     animate.add_argument("--expression", metavar="CLIP", help="whose expressions, if not the driver's")
     animate.add_argument("--pose", metavar="CLIP", help="whose head poses, if not the driver's")
     animate.add_argument(
@@ -109,27 +109,36 @@ def add_animation_commands(commands: Any) -> None:
 def _animate(arguments: argparse.Namespace) -> None:
     from training.animation.animate import animate
     from training.animation.shot import AnimationSettings
+    from training.device import check_device
+    from training.landmarks.load import load_detector
+    from training.portrait import load_portrait
     from training.progress import display
 
+    for path in (arguments.out, arguments.side_by_side):
+        if path is not None and Path(path).suffix != ".mp4":
+            raise UserError(f"video {path}: is written as .mp4; name it so")
     names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
     settings = AnimationSettings(
         guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
     )
+    check_device(settings.device)
+    model = load_portrait(arguments.checkpoint)
     with display() as progress:
         made = animate(
-            arguments.checkpoint,
+            model,
             arguments.portrait,
             arguments.driving,
-            arguments.out,
             camera=arguments.camera,
             expression=arguments.expression,
             pose=arguments.pose,
-            side_by_side=arguments.side_by_side,
-            landmarks=arguments.landmarks,
+            detector=None if arguments.landmarks is None else load_detector(arguments.landmarks),
             settings=settings,
             progress=progress,
         )
-    print(made)
+    if arguments.side_by_side is not None:
+        made.save_beside(arguments.side_by_side, model)
+    made.save(arguments.out)
+    print(f"{arguments.out}: {made}")
 
 
 def _track(arguments: argparse.Namespace) -> None:

@@ -66,6 +66,7 @@ def add_commands(commands: Any) -> None:
     export = actions.add_parser("export", help="a checkpoint's averaged model as a folder")
     export.add_argument("checkpoint", metavar="CHECKPOINT")
     export.add_argument("--out", required=True, metavar="DIR")
+    export.add_argument("--landmarks", metavar="DIR", help="a detector to go with it, as `train landmarks` makes it")
     export.set_defaults(run=_export)
 
     cache = commands.add_parser(
@@ -224,7 +225,7 @@ def _ablations(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from training.portrait import export_portrait
 
-    print(export_portrait(arguments.checkpoint, arguments.out))
+    print(export_portrait(arguments.checkpoint, arguments.out, arguments.landmarks))
 
 
 def _cache(arguments: argparse.Namespace) -> None:

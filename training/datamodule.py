@@ -23,6 +23,7 @@ from training.footage import describe
 from training.latents.encoded import CachedLatents
 from training.latents.read import LatentClips
 from training.module import PortraitModule
+from training.trained_on import trained_on
 
 
 class PortraitData(lightning.LightningDataModule):
@@ -62,6 +63,7 @@ class PortraitData(lightning.LightningDataModule):
         if isinstance(module, PortraitModule):
             module.check(self.frames, self.clips.resolution)
             module.footage = describe(self.corpus, self.clips, self.frames, self.step)
+            module.trained_on = trained_on(self.corpus, self.clips)
         loader = PortraitLoader(
             self.clips,
             source=self._cached(module) if self.latents else None,

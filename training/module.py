@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from training.regions import LossWeights
 from training.sampler import SamplerSettings, denoise
 from training.sharded import Sharded, shard
 from training.streams import stream, torch_generator
+from training.trained_on import TrainedOn
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class PortraitModule(lightning.LightningModule):
         self.average_decay, self.seed = average_decay, seed
         self.samples_seen = 0
         self.footage = Footage()
-        """Of what it is trained on; the data set it."""
+        self.trained_on = TrainedOn()
+        """The data set both."""
         self._keys: list[str] = []
         self._settings, self._base = transformer, base
         self._folders = str(Path(codec).absolute()), str(Path(expression).absolute())
@@ -210,6 +213,7 @@ class PortraitModule(lightning.LightningModule):
             "codec folder": self._folders[0],
             "expression folder": self._folders[1],
             "untold": list(self.dropout.untold),
+            "trained on": dataclasses.asdict(self.trained_on),
             **settings_record(self.flow, self.sampler, self.footage),
             **self._identity(),
         }

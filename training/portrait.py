@@ -1,9 +1,11 @@
 """A trained model as one thing: what it is told by, what denoises, how it samples; and as one folder.
 
-FOLDER/portrait.json      how it predicts and samples, and the digests of the three models
+FOLDER/model_index.json   as diffusers' pipelines have: the class of each part; how it predicts and samples; digests
+FOLDER/README.md          the model's card
 FOLDER/transformer/       the averaged weights, in diffusers' format
 FOLDER/codec/             as it was given to the training
 FOLDER/expression/
+FOLDER/landmarks/         the detector that finds faces in pictures and videos, if it was exported with one
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import diffusers
 import torch
 from torch import Tensor, nn
 
@@ -29,11 +32,23 @@ from training.expression.load import load_encoder
 from training.flow import FlowSettings
 from training.folder import digest, replacing_folder
 from training.footage import Footage
+from training.landmarks.detector import LandmarkDetector
+from training.landmarks.load import load_detector
+from training.model_card import CARD, model_card
 from training.sampler import SamplerSettings, sample_latents
 from training.streams import torch_generator
+from training.trained_on import TrainedOn
 
-RECORD: Final = "portrait.json"
-VERSION: Final = 3
+RECORD: Final = "model_index.json"
+VERSION: Final = 4
+_CLASSES: Final = {
+    "_class_name": "PortraitPipeline",
+    "_diffusers_version": diffusers.__version__,
+    "transformer": ["training.dit", "ConditionedTransformer"],
+    "codec": ["training.codec.load", "load_codec"],
+    "expression": ["training.expression.load", "load_encoder"],
+}
+"""Read by whoever looks into the folder; we load what belongs in each place, never what a file names."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,8 @@ class Portrait:
     footage: Footage
     untold: tuple[str, ...] = ()
     """Of `conditioning.CONDITIONS`, those that it never learnt of."""
+    detector: LandmarkDetector | None = None
+    """Finds faces in pictures and videos."""
 
     @torch.no_grad()
     def predict(
@@ -63,9 +80,14 @@ class Portrait:
         latents = sample_latents(self.transformer, told, self.flow, settings, noise.to(encoded.latents))
         return self.encode.codec.decode(latents)
 
+    def with_detector(self, detector: LandmarkDetector) -> Portrait:
+        return dataclasses.replace(self, detector=detector)
+
     def to(self, device: torch.device | str) -> Portrait:
         self.encode.to(device)
         self.transformer.to(device)
+        if self.detector is not None:
+            self.detector.to(device)
         return self
 
 
@@ -88,11 +110,13 @@ def load_portrait(folder: str | Path) -> Portrait:
         footage, untold = Footage(**record["footage"]), _conditions(record.get("untold", []))
     except (TypeError, KeyError) as error:
         raise UserError(f"{folder}/{RECORD}: is damaged ({error}); take another copy of the model") from None
-    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, footage, untold)
+    detector = load_detector(folder / _LANDMARKS) if (folder / _LANDMARKS).exists() else None
+    return Portrait(encode, transformer.eval().requires_grad_(False), flow, sampler, footage, untold, detector)
 
 
-def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
-    """Write the averaged model of a training's checkpoint as a folder; one that was there is replaced.
+def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Path | None = None) -> Path:
+    """Write the averaged model of a training's checkpoint as a folder, with the detector of folder ``landmarks``; one
+    that was there is replaced.
 
     Raises UserError for what is no checkpoint or a damaged one, where the codec or encoder it names is gone or has
     changed, or the place is taken.
@@ -104,18 +128,28 @@ def export_portrait(checkpoint: str | Path, out: str | Path) -> Path:
         raise UserError(f"{trained.codec}: changed since the training; restore the codec it was trained with")
     if load_encoder(trained.expression).digest != trained.expression_digest:
         raise UserError(f"{trained.expression}: changed since the training; restore the encoder it was trained with")
+    if landmarks is not None:
+        load_detector(landmarks)
     with replacing_folder(out) as beside:
         trained.transformer.save_pretrained(beside / "transformer")
         _copy_model(codec_folder(trained.codec), beside / "codec")
         _copy_model(trained.expression, beside / "expression")
+        if landmarks is not None:
+            _copy_model(Path(landmarks), beside / _LANDMARKS)
         record = {
+            **_CLASSES,
             "version": VERSION,
             **settings_record(trained.flow, trained.sampler, trained.footage),
-            "codec": trained.codec_digest,
-            "expression": trained.expression_digest,
-            "transformer": transformer_digest(trained.transformer),
+            "digests": {
+                "codec": trained.codec_digest,
+                "expression": trained.expression_digest,
+                "transformer": transformer_digest(trained.transformer),
+            },
             "untold": list(trained.untold),
+            "trained_on": dataclasses.asdict(trained.data),
         }
+        parameters = sum(weight.numel() for weight in trained.transformer.parameters())
+        (beside / CARD).write_text(model_card(trained.data, trained.footage, parameters, trained.untold))
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return out
 
@@ -152,6 +186,7 @@ class _Trained:
     sampler: SamplerSettings
     footage: Footage
     untold: tuple[str, ...]
+    data: TrainedOn
 
 
 def _trained(checkpoint: str | Path) -> _Trained:
@@ -168,6 +203,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             sampler=SamplerSettings(**about["sampler"]),
             footage=Footage(**about["footage"]),
             untold=_conditions(about.get("untold", [])),
+            data=TrainedOn(**about.get("trained on", {})),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -198,7 +234,8 @@ def _conditions(names: Any) -> tuple[str, ...]:
 
 
 def _check_digest(folder: Path, record: Mapping[str, Any], name: str, found: str) -> None:
-    if record.get(name) != found:
+    digests = record.get("digests")
+    if not isinstance(digests, Mapping) or digests.get(name) != found:
         raise UserError(f"{folder}/{name}: is not what the model was trained with; take another copy of the model")
 
 
@@ -208,6 +245,9 @@ def settings_record(flow: FlowSettings, sampler: SamplerSettings, footage: Foota
         "sampler": dataclasses.asdict(sampler),
         "footage": dataclasses.asdict(footage),
     }
+
+
+_LANDMARKS: Final = "landmarks"
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.conftest import Generated
 from tests.training.conftest import Parts
 from tests.training.test_fit import CONFIG
 from training.ablations import _FOLDER, ABLATIONS, FULL, Row, ablate, to_markdown
-from training.portrait import load_portrait
+from training.portrait import RECORD, load_portrait
 
 
 def test_each_has_a_configuration_that_is_shipped() -> None:
@@ -50,6 +50,6 @@ def test_the_command_trains_what_is_missing(
     assert models["full"].untold == ()
     assert models["without-normals"].untold == ("pose",)
     assert models["landmarks"].encode.expression.digest != models["full"].encode.expression.digest
-    before = (out / "full" / "model" / "portrait.json").stat().st_mtime_ns
+    before = (out / "full" / "model" / RECORD).stat().st_mtime_ns
     assert main(words[:-2]) == 0  # the full one alone
-    assert (out / "full" / "model" / "portrait.json").stat().st_mtime_ns == before
+    assert (out / "full" / "model" / RECORD).stat().st_mtime_ns == before

@@ -164,6 +164,11 @@ class Clips:
         return found
 
     @property
+    def people(self) -> int:
+        """How many there are; of two corpora they are others."""
+        return len(self._columns.person_starts) - 1
+
+    @property
     def of_same_identity(self) -> Array:
         """int64 [N]: how many clips each clip's person has, itself counted."""
         return np.diff(self._columns.person_starts)[self._columns.person]

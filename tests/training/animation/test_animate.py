@@ -86,17 +86,14 @@ def test_each_source_moves_the_video_by_itself(corpus: Generated, animated: Path
     face, driver, other = clip(corpus, 0, ".v00[1]"), clip(corpus, 1, ".v00"), clip(corpus, 2, ".v00")
     base = {"portrait": face, "driving": driver, "camera": "front"}
     changes = [{"portrait": clip(corpus, 2, ".v01[0]")}, {"expression": other}, {"pose": other}, {"camera": "spiral"}]
-    videos = []
-    for k, change in enumerate([{}, *changes]):
-        out = tmp_path / f"{k}.mp4"
-        made = animate(animated, out=out, settings=SETTINGS, **{**base, **change})
-        assert made.frames == 5
-        videos.append(frames_of(out))
+    model = load_portrait(animated)
+    videos = [animate(model, settings=SETTINGS, **{**base, **change}).frames for change in [{}, *changes]]
     assert all(video.shape == videos[0].shape for video in videos)
+    assert len(videos[0]) == 5
     assert all((video != videos[0]).any() for video in videos[1:])
-    again = tmp_path / "again.mp4"
-    animate(animated, out=again, settings=SETTINGS, **base)
-    assert again.read_bytes() == (tmp_path / "0.mp4").read_bytes()
+    for name in ("a.mp4", "b.mp4"):
+        animate(model, settings=SETTINGS, **base).save(tmp_path / name)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_the_command_writes_a_long_video_one_beside_and_says_they_are_synthetic(
@@ -124,12 +121,10 @@ def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, animated:
     portrait = load_portrait(animated)
     poses = read_recorded_poses(recording(tmp_path / "m.npz", corpus), load_head(portrait.footage.head))
     np.testing.assert_allclose(poses.neck, [[0, 0.2, 0]] * 4, atol=1e-7)
-    made = animate(
-        animated, clip(corpus, 0), clip(corpus, 1), tmp_path / "v.mp4", pose=str(tmp_path / "m.npz"), settings=SETTINGS
-    )
-    assert made.frames == 5  # as long as the expressions go on
+    made = animate(portrait, clip(corpus, 0), clip(corpus, 1), pose=str(tmp_path / "m.npz"), settings=SETTINGS)
+    assert len(made.frames) == 5  # as long as the expressions go on
     with pytest.raises(UserError, match="encoder reads pictures alone"):
-        animate(animated, clip(corpus, 0), str(tmp_path / "m.npz"), tmp_path / "w.mp4", settings=SETTINGS)
+        animate(portrait, clip(corpus, 0), str(tmp_path / "m.npz"), settings=SETTINGS)
 
 
 def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, parts: Parts, tmp_path: Path) -> None:
@@ -147,7 +142,10 @@ def test_a_recording_drives_where_the_encoder_knows_motions(corpus: Generated, p
     assert not torch.allclose(still.codes, talking.codes)
 
 
-def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, animated: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    corpus: Generated, animated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_portrait(animated)
     good = {"portrait": clip(corpus, 0), "driving": clip(corpus, 1)}
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 no archive")
     for change, said in (
@@ -168,11 +166,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(corpus: Generated, animate
         ({"settings": AnimationSettings(device="cuda:99")}, "device: cuda:99 is not here"),
     ):
         with pytest.raises(UserError, match=said):
-            animate(animated, out=tmp_path / "v.mp4", **{**good, "settings": SETTINGS, **change})  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="no model"):
-        animate(tmp_path, out=tmp_path / "v.mp4", **good)
-    with pytest.raises(UserError, match=r"v\.txt: is written as \.mp4"):
-        animate(animated, out=tmp_path / "v.txt", **good)
+            animate(model, **{**good, "settings": SETTINGS, **change})  # type: ignore[arg-type]
+    words = ["animate", "--portrait", good["portrait"], "--driving", good["driving"]]
+    assert main([*words, "--checkpoint", str(tmp_path), "--out", str(tmp_path / "v.mp4")]) == 2
+    assert "no model" in capsys.readouterr().err
+    assert main([*words, "--checkpoint", str(animated), "--out", str(tmp_path / "v.txt")]) == 2
+    assert "v.txt: is written as .mp4" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["no.npz"]
 
 
