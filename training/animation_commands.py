@@ -10,7 +10,7 @@ from manifests.errors import UserError
 
 
 def add_animation_commands(commands: Any) -> None:
-    """Add `animate`, `track`, `track-report`, `evaluate` and `independence` to the subparsers ``commands``."""
+    """Add `animate`, `track`, `track-report`, `evaluate`, `independence` and `app` to the subparsers ``commands``."""
     animate = commands.add_parser(
         "animate",
         help="a portrait with the expressions, head poses and camera of others, as a video",
@@ -66,6 +66,9 @@ def add_animation_commands(commands: Any) -> None:
     evaluate.add_argument("--protocol", required=True, choices=("self", "cross", "novel-view"))
     evaluate.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     evaluate.add_argument("--landmarks", metavar="DIR", help="finds faces, for expression, head pose and camera")
+    evaluate.add_argument("--identity", metavar="DIR", help="tells people apart; of `train identity`")
+    evaluate.add_argument("--lpips", metavar="FILE", help="AlexNet's weights, for LPIPS")
+    evaluate.add_argument("--features", metavar="DIR", help="a transformers folder, for the Fréchet distance")
     evaluate.add_argument("--split", default="test")
     evaluate.add_argument("--subset", metavar="LIST", help="clips of a list that `select` wrote")
     evaluate.add_argument("--clips", type=int, default=24, metavar="N")
@@ -75,6 +78,18 @@ def add_animation_commands(commands: Any) -> None:
     evaluate.add_argument("--seed", type=int, default=0)
     evaluate.add_argument("--device", default="cpu")
     evaluate.set_defaults(run=_evaluate)
+
+    app = commands.add_parser(
+        "app", help="a local web page: upload a portrait, choose a driver, drag the camera, see the video"
+    )
+    app.add_argument("--checkpoint", required=True, metavar="DIR", help="the model folder of a fit or an export")
+    app.add_argument("--landmarks", metavar="DIR", help="finds faces in pictures and videos (default: the model's)")
+    app.add_argument("--corpus", metavar="CORPUS", help="whose clips to choose from")
+    app.add_argument("--split", default="test")
+    app.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    app.add_argument("--no-open", action="store_true", help="print the address, open no browser")
+    app.add_argument("--device", default="cpu")
+    app.set_defaults(run=_app)
 
     independence = commands.add_parser(
         "independence",
@@ -190,6 +205,7 @@ def _track_report(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from training.animation.shot import AnimationSettings
+    from training.evaluation.instruments import load_instruments
     from training.evaluation.run import evaluate_to_folder
     from training.evaluation.takes import TakeSettings
     from training.progress import display
@@ -197,6 +213,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     settings = TakeSettings(arguments.protocol, arguments.clips, arguments.frames, arguments.seed)
     animation = AnimationSettings(
         guidance=_scales(arguments.guidance), steps=arguments.steps, seed=arguments.seed, device=arguments.device
+    )
+    instruments = load_instruments(
+        arguments.landmarks, arguments.identity, arguments.lpips, arguments.features, arguments.device
     )
     with display() as progress:
         print(
@@ -207,11 +226,25 @@ def _evaluate(arguments: argparse.Namespace) -> None:
                 settings,
                 split=arguments.split,
                 subset=arguments.subset,
-                landmarks=arguments.landmarks,
+                instruments=instruments,
                 animation=animation,
                 progress=progress,
             )
         )
+
+
+def _app(arguments: argparse.Namespace) -> None:
+    from training.app.page import serve
+    from training.app.studio import Studio
+    from training.pipeline import PortraitPipeline
+
+    pipeline = PortraitPipeline.from_pretrained(arguments.checkpoint, arguments.landmarks).to(arguments.device)
+    serve(
+        Studio(pipeline, arguments.corpus, arguments.split),
+        port=arguments.port,
+        open_browser=not arguments.no_open,
+        ready=lambda url: print(f"{url}  (Ctrl-C ends)", flush=True),
+    )
 
 
 def _independence(arguments: argparse.Namespace) -> None:

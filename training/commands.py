@@ -42,6 +42,12 @@ def add_commands(commands: Any) -> None:
     landmarks.add_argument("--device", default="cpu")
     landmarks.add_argument("--seed", type=int, default=0)
 
+    identity = _action(actions, "identity", "train an identity encoder on a corpus, to judge likeness by", _identity)
+    identity.add_argument("--steps", type=int, metavar="N", help="optimiser steps (default 2000)")
+    identity.add_argument("--report", action="store_true", help="also say whether it tells unseen people apart")
+    identity.add_argument("--device", default="cpu")
+    identity.add_argument("--seed", type=int, default=0)
+
     report = _action(actions, "report", "swap tests of a trained model on people never seen, with a sheet", _report)
     report.add_argument("--model", required=True, metavar="DIR", help="the model folder of a fit")
     report.add_argument("--split", default="test")
@@ -171,6 +177,26 @@ def _landmarks(arguments: argparse.Namespace) -> None:
     beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
     beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
     sheet.save(beside.with_name(f"{beside.name}-report.png"))
+    print(report.to_markdown())
+
+
+def _identity(arguments: argparse.Namespace) -> None:
+    from training.identity.cnn import load_identity
+    from training.identity.fit import IdentitySettings, fit_identity
+    from training.identity.report import report_identity
+    from training.progress import display
+
+    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
+    if arguments.steps is not None:
+        given["steps"] = arguments.steps
+    with display() as progress:
+        print(fit_identity(arguments.corpus, arguments.out, IdentitySettings(**given), progress))
+        if not arguments.report:
+            return
+        report = report_identity(load_identity(arguments.out), arguments.corpus, progress=progress)
+    beside = Path(arguments.out)
+    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
+    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
     print(report.to_markdown())
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from training.animation.animate import Animation, animate
+from training.animation.camera_paths import KeyPose
 from training.animation.shot import AnimationSettings
 from training.device import check_device
 from training.landmarks.load import load_detector
@@ -37,7 +38,7 @@ class PortraitPipeline:
         portrait: str | Path,
         driving: str | Path,
         *,
-        camera: str = "front",
+        camera: str | Sequence[KeyPose] = "front",
         expression: str | None = None,
         pose: str | None = None,
         num_frames: int | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import UserError
 from training.animation.beside import PROVENANCE, beside
-from training.animation.camera_paths import camera_path
+from training.animation.camera_paths import KeyPose, camera_path
 from training.animation.material import Reader, read_camera
 from training.animation.names import parse_clip
 from training.animation.resample import frame_times
@@ -60,7 +61,7 @@ def animate(
     portrait: str,
     driving: str,
     *,
-    camera: str = "front",
+    camera: str | Sequence[KeyPose] = "front",
     expression: str | None = None,
     pose: str | None = None,
     detector: LandmarkDetector | None = None,
@@ -71,8 +72,8 @@ def animate(
 
     ``portrait`` is a frame of a clip (``CORPUS:KEY.v00[0]``) or a picture; ``driving``, and ``expression`` and ``pose``
     in its place where they differ, are clips, videos or recordings (.npz); ``detector`` finds faces in pictures and
-    videos, if not the model's own; ``camera`` is a name, a JSON file of key poses (`camera_paths.camera_path`) or a
-    clip.
+    videos, if not the model's own; ``camera`` is a name, key poses or a JSON file of them (see
+    `camera_paths.camera_path`), or a clip.
 
     Curves are read at the model's frame rate. Raises UserError for what is not there or does not fit.
     """
@@ -93,7 +94,7 @@ def animate(
         if settings.frames < 1:
             raise UserError(f"frames: {settings.frames} given; give at least 1")
         times = np.arange(settings.frames) / footage.fps
-    clip = parse_clip(camera)
+    clip = parse_clip(camera) if isinstance(camera, str) else None
     track = (
         camera_path(camera, times, footage, head.info.head_centre, size)
         if clip is None

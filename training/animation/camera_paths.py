@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,11 @@ class KeyPose:
 
 
 def camera_path(
-    text: str, times: Array, footage: Footage, head_centre: tuple[float, float, float], size: tuple[int, int]
+    path: str | Sequence[KeyPose],
+    times: Array,
+    footage: Footage,
+    head_centre: tuple[float, float, float],
+    size: tuple[int, int],
 ) -> CameraTrack:
     """The camera at ``times`` [T] seconds, for pictures of ``size`` (H, W): ``front`` stands still, ``turntable``
     swings once as far as the footage's cameras stand to either side (or once around), ``spiral`` circles in front of
@@ -68,21 +73,23 @@ def camera_path(
     distance, roll, focal = np.full(len(times), usual[0]), np.zeros(len(times)), np.full(len(times), usual[1])
     middle = (footage.pitch_low_deg + footage.pitch_high_deg) / 2
     pitch = np.full(len(times), np.clip(0.0, footage.pitch_low_deg, footage.pitch_high_deg))
-    if text == "front":
+    if not isinstance(path, str):
+        yaw, pitch, roll, distance, focal = _interpolated(path, times, usual)
+    elif path == "front":
         yaw = np.zeros(len(times))
-    elif text == "turntable":
+    elif path == "turntable":
         around = footage.yaw_deg >= 180
         yaw = 360 * share if around else footage.yaw_deg * np.sin(2 * np.pi * share)
-    elif text == "spiral":
+    elif path == "spiral":
         turn, swell = 2 * np.pi * _SPIRAL_TURNS * share, 0.5 - 0.5 * np.cos(2 * np.pi * share)
         yaw = min(footage.yaw_deg, 25) * swell * np.cos(turn)
         pitch = middle + (footage.pitch_high_deg - footage.pitch_low_deg) / 2 * swell * np.sin(turn)
         distance = distance * (1 + _BREATH * np.sin(2 * np.pi * share))
-    elif text.endswith(".json"):
-        yaw, pitch, roll, distance, focal = _interpolated(text, read_key_poses(text), times, usual)
+    elif path.endswith(".json"):
+        yaw, pitch, roll, distance, focal = _interpolated(read_key_poses(path), times, usual)
     else:
         raise UserError(
-            f"camera {text!r}: is none; choose front, turntable, spiral, a clip (CORPUS:KEY.v00) or a .json file of "
+            f"camera {path!r}: is none; choose front, turntable, spiral, a clip (CORPUS:KEY.v00) or a .json file of "
             "key poses"
         )
     height, width = size
@@ -145,7 +152,7 @@ def _key_pose(name: str, entry: Any) -> KeyPose:
     return pose
 
 
-def _interpolated(path: str, poses: list[KeyPose], times: Array, usual: tuple[float, float]) -> list[Array]:
+def _interpolated(poses: Sequence[KeyPose], times: Array, usual: tuple[float, float]) -> list[Array]:
     """yaw, pitch, roll, distance and focal length [T] of smooth curves through the poses that do not overshoot (Fritsch
     and Carlson, "Monotone piecewise cubic interpolation", 1980), held before the first and after the last."""
     keys = np.array([

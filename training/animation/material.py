@@ -21,6 +21,7 @@ from training.animation.names import ClipName, parse_clip
 from training.animation.photograph import place_face, read_photograph
 from training.animation.resample import at_times, cameras_at_times
 from training.data.clips import Clips
+from training.data.samples import colours
 from training.encode import Encode
 from training.footage import Footage
 from training.landmarks.detector import LandmarkDetector
@@ -211,8 +212,3 @@ def _recorded(path: str) -> bytes:
     if len(data) > MOST_RECORDING_BYTES:
         raise UserError(f"recording {path}: is larger than {MOST_RECORDING_BYTES} bytes; cut it")
     return data
-
-
-def colours(rgb: Array) -> Tensor:
-    """uint8 [T, H, W, 3] -> [3, T, H, W] in [-1, 1]."""
-    return torch.from_numpy(rgb).permute(3, 0, 1, 2).float() / 127.5 - 1

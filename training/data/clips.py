@@ -163,6 +163,10 @@ class Clips:
         found: Array = columns.by_person[first:stop]
         return found
 
+    def person(self, i: int) -> int:
+        """Number of that clip's person, from 0 to `people`; people of two corpora are two."""
+        return int(self._columns.person[i])
+
     @property
     def people(self) -> int:
         """How many there are; of two corpora they are others."""

@@ -43,9 +43,9 @@ def make_sample(video: Window, reference: Window) -> Sample:
     normals = world_normals_to_camera(video.pose_normals, video.world_to_camera)
     return Sample(
         key=(f"{video.key} from {reference.key}",),
-        reference=_colours(reference.rgb)[:, 0],
+        reference=colours(reference.rgb)[:, 0],
         reference_landmarks=_tensor(reference.landmarks[0]),
-        video=_colours(video.rgb),
+        video=colours(video.rgb),
         alpha=_tensor(video.alpha / np.float32(255))[None],
         pose_normals=_tensor(np.moveaxis(normals, -1, 0)),
         intrinsics=_tensor(video.intrinsics),
@@ -54,7 +54,7 @@ def make_sample(video: Window, reference: Window) -> Sample:
     )
 
 
-def _colours(rgb: Array) -> Tensor:
+def colours(rgb: Array) -> Tensor:
     """uint8 [T, H, W, 3] -> [3, T, H, W] in [-1, 1]."""
     colours = np.moveaxis(rgb, -1, 0).astype(np.float32, order="C")
     colours /= np.float32(127.5)

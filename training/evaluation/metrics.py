@@ -36,6 +36,14 @@ METRICS: Final = {
         "PSNR of mouth and eyes", "dB", True, "the same within ellipses about their landmarks"
     ),
     "ssim": Metric("SSIM", "", True, "structural similarity of the frames (Wang et al., 2004), by torchmetrics"),
+    "lpips": Metric(
+        "LPIPS", "", False, "distance of AlexNet's features, as people judge it (Zhang et al., 2018), of whole frames"
+    ),
+    "identity": Metric(
+        "identity similarity", "", True,
+        "cosine between the identity encoder's vectors of a frame and of the portrait: 1 is the same picture; what it "
+        "is of two people, the encoder's report says",
+    ),
     "expression": Metric(
         "expression distance", "", False,
         "of the codes that the encoder reads from the video to the driver's, by the distance between two drivers: 0 "

@@ -30,6 +30,8 @@ _EXPRESSION = 0.01
 class Reading:
     """Of a video of T frames."""
 
+    points: Tensor
+    """[T, 70, 2] pixels: found, or carried over where no face was."""
     codes: Tensor
     """[T, D]: what the expression encoder says."""
     head_in_camera: Array
@@ -62,6 +64,7 @@ class Judge:
         fit = fit_head(self.head, seen.points, seen.visible, seen.found, size, settings, shape=shape)
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
         return Reading(
+            points=points,
             codes=self.encode.codes(video[None], points[None])[0],
             head_in_camera=fit.world_to_camera[:3, :3] @ rotation_matrices(fit.motion.root),
             displacements=displacements(self.head, fit.motion),

@@ -14,6 +14,7 @@ from training.evaluation.evaluate import GENERATED, REFERENCE, TRUTH, Evaluation
 from training.evaluation.metrics import METRICS
 from training.measures import Interval, mean_interval
 
+_KINDS: Final = (GENERATED, TRUTH, REFERENCE)
 _YAW_BINS_DEG: Final = ((0, 20), (20, 45), (45, 90), (90, 181))
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
@@ -51,7 +52,7 @@ def to_json(evaluation: Evaluation) -> str:
     figures = {
         name: {
             kind: {metric: dataclasses.asdict(interval) for metric, interval in summary(takes, kind).items()}
-            for kind in (GENERATED, TRUTH, REFERENCE)
+            for kind in _KINDS
         }
         for name, takes in groups(evaluation)
     }
@@ -60,6 +61,7 @@ def to_json(evaluation: Evaluation) -> str:
         "corpus": evaluation.corpus,
         "split": evaluation.split,
         "summary": figures,
+        "frechet": {**evaluation.frechet, "samples": evaluation.frechet_samples} if evaluation.frechet else None,
         "takes": [_finite(dataclasses.asdict(take)) for take in evaluation.takes],
         "not measured": evaluation.not_measured,
         "metrics": {name: dataclasses.asdict(metric) for name, metric in METRICS.items()},
@@ -74,7 +76,7 @@ def to_markdown(evaluation: Evaluation) -> str:
         "bootstrap interval over clips.",
         "",
     ]
-    overall = {kind: summary(evaluation.takes, kind) for kind in (GENERATED, TRUTH, REFERENCE)}
+    overall = {kind: summary(evaluation.takes, kind) for kind in _KINDS}
     shown = [name for name in METRICS if any(name in of for of in overall.values())]
     lines += ["| metric | generated | rendered truth | copied portrait |", "| --- | --- | --- | --- |"]
     for name in shown:
@@ -83,6 +85,9 @@ def to_markdown(evaluation: Evaluation) -> str:
         words = ", ".join(part for part in (metric.unit, better) if part)
         cells = " | ".join(str(of[name]) if name in of else "" for of in overall.values())
         lines.append(f"| {metric.words} ({words}) | {cells} |")
+    if evaluation.frechet:
+        distances = (f"{evaluation.frechet[kind]:.2f}" if kind in evaluation.frechet else "" for kind in _KINDS)
+        lines.append(f"| Fréchet distance (lower is better) | {' | '.join(distances)} |")
     rest = list(groups(evaluation))[1:]
     if rest:
         lines += ["", f"| generated | clips | {' | '.join(METRICS[name].words for name in shown)} |"]
@@ -94,6 +99,12 @@ def to_markdown(evaluation: Evaluation) -> str:
     if evaluation.not_measured:
         lines += ["", "Not measured: " + "; ".join(f"{k} ({why})" for k, why in evaluation.not_measured.items()) + "."]
     lines += ["", *(f"- {METRICS[name].words}: {METRICS[name].definition}." for name in shown)]
+    if evaluation.frechet:
+        lines.append(
+            "- Fréchet distance: of the feature network's features to those of the rendered videos, as Gaussians, of "
+            f"{evaluation.frechet_samples} samples each (Heusel et al., 2017); few samples make it large, so compare "
+            "it at equal numbers."
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -11,9 +11,9 @@ from training.animation.beside import PROVENANCE, beside
 from training.animation.shot import AnimationSettings, model_head
 from training.device import check_device
 from training.evaluation.evaluate import evaluate
+from training.evaluation.instruments import Instruments
 from training.evaluation.report import to_markdown, write_evaluation
 from training.evaluation.takes import Take, TakeSettings
-from training.landmarks.load import load_detector
 from training.portrait import load_portrait
 from training.progress import Show, silent
 from training.sheets import as_pictures, video_grid
@@ -30,16 +30,15 @@ def evaluate_to_folder(
     *,
     split: str = "test",
     subset: str | None = None,
-    landmarks: str | Path | None = None,
+    instruments: Instruments | None = None,
     animation: AnimationSettings | None = None,
     progress: Show = silent,
 ) -> str:
     """Write ``evaluation.json``, ``.md``, ``.html`` and ``videos/`` into folder ``out``; the Markdown. Raises UserError
-    as `evaluate`, and for a model or detector that cannot be read."""
+    as `evaluate`, and for a model that cannot be read."""
     animation = animation or AnimationSettings()
     check_device(animation.device)
     portrait = load_portrait(model).to(animation.device)
-    detector = None if landmarks is None else load_detector(landmarks).to(animation.device)
     head, footage = model_head(portrait), portrait.footage
     folder, videos = Path(out), dict[str, str]()
 
@@ -51,7 +50,7 @@ def evaluate_to_folder(
         save_video(folder / videos[take.name], video_grid([shown]), footage.fps, PROVENANCE)
 
     found = evaluate(
-        portrait, corpus, settings, split=split, subset=subset, detector=detector, animation=animation, keep=keep,
+        portrait, corpus, settings, split=split, subset=subset, instruments=instruments, animation=animation, keep=keep,
         progress=progress,
     )  # fmt: skip
     write_evaluation(found, folder, videos)

@@ -14,9 +14,10 @@ from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
 from manifests.errors import UserError, require
 from training.animation.camera_paths import CameraTrack
-from training.animation.material import Expressions, Face, codes_of, colours, poses_of
+from training.animation.material import Expressions, Face, codes_of, poses_of
 from training.animation.shot import Shot
 from training.data.clips import Clips
+from training.data.samples import colours
 from training.expression.faces import seen_pose
 from training.portrait import Portrait
 from training.streams import rng

@@ -47,7 +47,7 @@ class Faces:
     camera: Array
     """float32 [N, 2]: degrees around the head and above its height at which the camera stands, in the world."""
     identity: Array
-    """int64 [N]."""
+    """int64 [N]: `Clips.person`."""
     targets: Array
     """float32 [M, targets], metres: `MeanFace.values`."""
     coefficients: Array
@@ -111,7 +111,7 @@ def read_faces(
                     "clip": i * same,
                     "frame": frames,
                     "view": view * same,
-                    "identity": info.identity * same,
+                    "identity": clips.person(i) * same,
                     "landmarks": in_crop(landmarks, landmarks).numpy(),
                     "pose": seen_pose(motion, window.world_to_camera)[frames],
                     "camera": _place(window.world_to_camera, face.head.info.head_centre)[frames],

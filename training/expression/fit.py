@@ -26,13 +26,13 @@ from training.expression.probes import read_linearly
 from training.expression.settings import ExpressionSettings
 from training.folder import check_place
 from training.progress import Show, silent
+from training.rate import rate
 from training.streams import stream, torch_generator
 
 _LEAST_CLIPS: Final = 2
 _CHECKS: Final = 10
 """How often it is judged by the validation people."""
 
-_WARM_UP: Final = 0.05
 _LAST_RATE: Final = 0.02
 _AVERAGE: Final = 0.99
 _MEASURED: Final = 4096
@@ -124,7 +124,7 @@ def train(
     began, step, share, check = time.monotonic(), 0, 0.0, 1
     while share < 1:
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * _rate(share)
+            group["lr"] = settings.learning_rate * rate(share, _LAST_RATE)
         loss = pupil(_to(classroom.batch(generator), settings.device), settings)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -164,12 +164,6 @@ def _new_pupil(classroom: Classroom, settings: ExpressionSettings) -> Pupil:
 
 def _to(batch: Batch, device: str) -> Batch:
     return Batch(batch.faces.to(device), batch.targets.to(device), batch.places.to(device))
-
-
-def _rate(share: float) -> float:
-    """Of the learning rate: up in the first twentieth, then down along a cosine."""
-    falling = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
-    return min(1.0, 0.01 + share / _WARM_UP) * falling
 
 
 def _composed(pupil: Pupil, faces: Faces, device: str) -> tuple[FaceNetwork, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +19,10 @@ from training.landmarks.network import LandmarkNetwork
 from training.landmarks.portraits import read_portraits
 from training.landmarks.settings import LandmarkSettings
 from training.progress import Show, silent
+from training.rate import rate
 from training.streams import stream, torch_generator
 
 _AVERAGE: Final = 0.995
-_WARM_UP: Final = 0.05
-_LAST_RATE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def fit_landmarks(
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     for step in range(settings.steps):
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * _rate(step / settings.steps)
+            group["lr"] = settings.learning_rate * rate(step / settings.steps)
         batch = _to(draw_batch(portraits, settings.batch, settings.picture_size, generator), settings.device)
         loss = measure(network(batch.pictures), batch)
         optimiser.zero_grad(set_to_none=True)
@@ -80,9 +78,3 @@ def fit_landmarks(
 
 def _to(batch: Batch, device: str) -> Batch:
     return Batch(*(getattr(batch, name).to(device) for name in ("pictures", "points", "visible", "face")))
-
-
-def _rate(share: float) -> float:
-    """Of the learning rate: up in the first twentieth, then down along a cosine."""
-    falling = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
-    return min(1.0, 0.01 + share / _WARM_UP) * falling

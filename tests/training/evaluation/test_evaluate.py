@@ -16,8 +16,11 @@ from tests.conftest import Generated
 from training.animation.shot import AnimationSettings, model_head
 from training.data.clips import Clips
 from training.evaluation.evaluate import GENERATED, REFERENCE, TRUTH, Evaluation, Measured, evaluate
+from training.evaluation.instruments import Instruments, load_instruments
 from training.evaluation.report import groups, summary, to_html, to_json, to_markdown
 from training.evaluation.takes import Take, TakeSettings, make_takes
+from training.expression.network import FaceNetwork
+from training.identity.cnn import CnnIdentity
 from training.landmarks.load import load_detector
 from training.portrait import Portrait, load_portrait
 
@@ -90,9 +93,13 @@ def test_what_does_not_fit_is_said(portrait: Portrait, corpus: Generated) -> Non
 def test_truth_is_measured_as_the_best_there_is(portrait: Portrait, corpus: Generated, learnt: Path) -> None:
     kept: list[str] = []
     found = evaluate(
-        portrait, str(corpus.out), TakeSettings("self", 2), detector=load_detector(learnt), animation=QUICK,
+        portrait,
+        str(corpus.out),
+        TakeSettings("self", 2),
+        instruments=Instruments(load_detector(learnt), CnnIdentity(FaceNetwork(8, 16, 4).eval(), 16, 4, 8)),
+        animation=QUICK,
         keep=lambda take, video: kept.append(take.name),
-    )  # fmt: skip
+    )
     assert kept == [take.name for take in found.takes]
     for take in found.takes:
         truth, made, still = (take.values[kind] for kind in (TRUTH, GENERATED, REFERENCE))
@@ -101,6 +108,8 @@ def test_truth_is_measured_as_the_best_there_is(portrait: Portrait, corpus: Gene
         assert made["psnr"] < 30
         assert made["psnr"] < still["psnr"]  # it has learnt nothing
         assert truth["temporal"] > made["temporal"]
+        assert 0.9 < truth["identity"] <= 1 + 1e-6
+        assert truth["identity"] > made["identity"]
         assert truth["view_consistency"] > made["view_consistency"]
     assert "lpips" in found.not_measured
     assert not any("expression" in reason for reason in found.not_measured)
@@ -115,9 +124,8 @@ def test_one_view_says_nothing_of_two(
         return clips
 
     monkeypatch.setattr("training.evaluation.evaluate.Clips", one_view)
-    found = evaluate(
-        portrait, str(corpus.out), TakeSettings("self", 1), detector=load_detector(learnt), animation=QUICK
-    )
+    instruments = Instruments(load_detector(learnt))
+    found = evaluate(portrait, str(corpus.out), TakeSettings("self", 1), instruments=instruments, animation=QUICK)
     for values in found.takes[0].values.values():
         assert not {"view_consistency", "camera_deg"} & set(values)
 
@@ -126,7 +134,26 @@ def test_without_a_detector_what_needs_one_is_said(portrait: Portrait, corpus: G
     found = evaluate(portrait, str(corpus.out), TakeSettings("cross", 2), animation=QUICK)
     assert {"temporal", "view_consistency"} == set(found.takes[0].values[GENERATED])
     assert "need a landmark detector" in found.not_measured["expression, head pose, camera"]
-    assert "nobody rendered" in found.not_measured["psnr, ssim"]
+    assert "nobody rendered" in found.not_measured["psnr, ssim, lpips, fréchet distance"]
+
+
+def test_weights_that_are_given_measure(
+    portrait: Portrait, corpus: Generated, alexnet: Path, dino: Path, tmp_path: Path
+) -> None:
+    instruments = load_instruments(lpips=alexnet, features=dino)
+    found = evaluate(portrait, str(corpus.out), TakeSettings("self", 2), instruments=instruments, animation=QUICK)
+    for take in found.takes:
+        assert take.values[TRUTH]["lpips"] == 0
+        assert 0 < take.values[REFERENCE]["lpips"] < take.values[GENERATED]["lpips"]
+    assert found.frechet_samples == sum(len(take.shot.times) for take in takes(portrait, corpus, "self", clips=2))
+    assert 0 < found.frechet[REFERENCE] < found.frechet[GENERATED]
+    assert not {"lpips", "fréchet distance"} & set(found.not_measured)
+    text = to_markdown(found)
+    assert f"| Fréchet distance (lower is better) | {found.frechet[GENERATED]:.2f} |" in text
+    assert json.loads(to_json(found))["frechet"]["samples"] == found.frechet_samples
+    cross = evaluate(portrait, str(corpus.out), TakeSettings("cross", 2), instruments=instruments, animation=QUICK)
+    assert cross.frechet == {}
+    assert "nobody rendered" in cross.not_measured["psnr, ssim, lpips, fréchet distance"]
 
 
 def evaluation() -> Evaluation:

@@ -15,8 +15,8 @@ from manifests.clip import Motion
 from tests.conftest import finish, start_generate
 from tests.training.conftest import Parts
 from tests.training.tracking.test_report import Remembering
-from training.animation.material import colours
 from training.data.clips import Clips, Window
+from training.data.samples import colours
 from training.evaluation.independence import Told, independence_matrix, read_change, told_change
 from training.evaluation.readings import Judge, Reading, displacements
 

@@ -1,0 +1,187 @@
+"""A page on this machine: upload a portrait, choose a driver, drag the camera, see the video."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from manifests.errors import UserError
+from training.app.studio import MOST_FRAMES, MOST_PITCH_DEG, MOST_YAW_DEG, PATHS, Studio
+
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+DRIVERS: Final = (".mp4", ".mov", ".mkv", ".webm", ".npz")
+MOST_UPLOAD_MB: Final = 64
+HOST: Final = "127.0.0.1"
+
+_POLICY: Final = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
+"""The page takes nothing from any other host."""
+
+
+def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Callable[[str], None] = print) -> None:
+    """Serve on loopback until Ctrl-C; ``ready`` is told the address. Uploads and videos go with the process.
+
+    Raises UserError where the port is taken or gradio is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # read when gradio is imported
+        tempfile.tempdir = folder
+        page, options = make_page(studio)
+        try:
+            _, url, _ = page.launch(
+                server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
+                quiet=True, **options,
+            )  # fmt: skip
+        except OSError as error:
+            raise UserError(f"port {port}: cannot be listened on ({error}); give another by --port") from None
+        ready(url)
+        try:
+            page.block_thread()
+        except KeyboardInterrupt:
+            page.close(verbose=False)
+
+
+def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
+    """The page, and what it is to be launched with."""
+    gradio = _gradio()
+    clips = [(name.rsplit(":", 1)[1], k) for k, name in enumerate(studio.clips)]
+    with gradio.Blocks(title="factorportrait", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gradio.Markdown("# A portrait, animated\nWhat this makes is synthetic, and says so in its metadata.")
+        with gradio.Row():
+            with gradio.Column():
+                picture = gradio.File(label=f"Portrait: a picture ({', '.join(PICTURES)})", file_types=[*PICTURES])
+                own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
+                shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
+            with gradio.Column():
+                video = gradio.File(label=f"Driver: a video or recording ({', '.join(DRIVERS)})", file_types=[*DRIVERS])
+                clip = gradio.Dropdown(clips, label="or a clip", value=min(1, len(clips) - 1) if clips else None)
+                gradio.Markdown("Drag the camera:")
+                pad = gradio.HTML(
+                    {"yaw_deg": 0, "pitch_deg": 0}, html_template=_asset("camera_pad.html"),
+                    css_template=_asset("camera_pad.css"), js_on_load=_asset("camera_pad.js"), most_yaw=MOST_YAW_DEG,
+                    most_pitch=MOST_PITCH_DEG, elem_id="camera",
+                )  # fmt: skip
+                mesh = gradio.Image(
+                    studio.preview(0, 0), label="what it sees", interactive=False, buttons=[], elem_id="mesh"
+                )
+                path = gradio.Radio([(words, name) for name, words in PATHS.items()], value="hold", label="Its path")
+            with gradio.Column():
+                frames = gradio.Slider(1, MOST_FRAMES, value=16, step=1, label="Frames")
+                seed = gradio.Number(0, precision=0, label="Seed")
+                button = gradio.Button("Animate", variant="primary", elem_id="animate")
+                made = gradio.Video(label="Video", autoplay=True, loop=True, interactive=False, elem_id="video")
+                beside = gradio.Video(label="beside what it was made from", interactive=False, loop=True)
+
+        def source(upload: str | None, chosen: int | None, kinds: tuple[str, ...], what: str) -> str:
+            if upload is not None:
+                if Path(upload).suffix.lower() not in kinds:
+                    raise UserError(f"{what}: {Path(upload).suffix or 'no suffix'}; upload {', '.join(kinds)}")
+                return upload
+            if chosen is None or not 0 <= int(chosen) < len(studio.clips):
+                raise UserError(f"{what}: none given; upload one" + (" or choose a clip" if studio.clips else ""))
+            return studio.clips[int(chosen)]
+
+        def look(upload: str | None, chosen: int | None) -> Any:
+            return studio.portrait(source(upload, chosen, PICTURES, "portrait"))
+
+        def animate(
+            upload: str | None, own: int | None, driver: str | None, clip: int | None, camera: dict[str, float],
+            path: str, frames: int, seed: int, progress: Any = gradio.Progress(),  # noqa: B008 - how gradio asks for it
+        ) -> tuple[str, str]:  # fmt: skip
+            return studio.make(
+                source(upload, own, PICTURES, "portrait"), source(driver, clip, DRIVERS, "driver"), **_camera(camera),
+                path=path, frames=int(frames), seed=int(seed or 0),
+                progress=lambda done, total, words: progress((done, total), desc=words),
+            )  # fmt: skip
+
+        def turn(camera: dict[str, float]) -> Any:
+            return studio.preview(**_camera(camera))
+
+        said = _said(gradio)
+        if clips:
+            page.load(said(look), [picture, own], shown, show_progress="hidden", api_visibility="private")
+        for event in (picture.change, own.change):
+            event(said(look), [picture, own], shown, api_visibility="private")
+        pad.input(said(turn), pad, mesh, show_progress="hidden", trigger_mode="always_last", api_visibility="private")
+        button.click(
+            said(animate), [picture, own, video, clip, pad, path, frames, seed], [made, beside],
+            concurrency_limit=1, concurrency_id="model", api_visibility="private",
+        )  # fmt: skip
+    page.queue(max_size=16)
+    return page, {
+        "max_file_size": MOST_UPLOAD_MB * 2**20,
+        "footer_links": [],
+        "share": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "theme": gradio.themes.Default(font="system-ui", font_mono="monospace"),
+        "app_kwargs": {"middleware": [_policy()], "docs_url": None, "redoc_url": None, "openapi_url": None},
+    }
+
+
+def _camera(value: Any) -> dict[str, float]:
+    """Raises UserError for what the pad does not send."""
+    try:
+        return {name: float(value[name]) for name in ("yaw_deg", "pitch_deg")}
+    except (KeyError, TypeError, ValueError):
+        raise UserError("camera: has no yaw_deg and pitch_deg; drag it") from None
+
+
+def _said(gradio: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function whose UserErrors are shown on the page, with uploads by their names alone."""
+    import functools
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def said(*arguments: Any, **named: Any) -> Any:
+            try:
+                return function(*arguments, **named)
+            except UserError as error:
+                words = str(error)
+                for upload in (a for a in arguments if isinstance(a, str) and os.sep in a):
+                    words = words.replace(upload, Path(upload).name)
+                raise gradio.Error(words, print_exception=False) from None
+
+        return said
+
+    return wrap
+
+
+def _gradio() -> Any:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio
+    except ImportError:
+        raise UserError("app: needs gradio; pip install 'factorportrait[app]'") from None
+    return gradio
+
+
+def _policy() -> Any:
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    async def add(request: Any, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return Middleware(BaseHTTPMiddleware, dispatch=add)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _asset(name: str) -> str:
+    return (files("training.app") / name).read_text()
