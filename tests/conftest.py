@@ -6,15 +6,18 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium import webdriver
 
 from manifests.decode import decode
 from manifests.manifest import read_manifest
 from manifests.reader import CorpusReader
+from tests.browser import start_browser
 
 TESTS = Path(__file__).parent
 CONFIG = TESTS / "corpus.yaml"
@@ -72,3 +75,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Generated:
         return Generated(Path(kept), "")
     out = tmp_path_factory.mktemp("corpus") / "out"
     return Generated(out, finish(start_generate(out, "--workers", "2")))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    driver = start_browser()
+    yield driver
+    driver.quit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable
@@ -31,8 +32,7 @@ def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Ca
     """
     with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when gradio is imported
-        tempfile.tempdir = folder
-        page, options = make_page(studio)
+        page, options = make_page(dataclasses.replace(studio, folder=folder))
         try:
             _, url, _ = page.launch(
                 server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
@@ -55,11 +55,15 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
         gradio.Markdown("# A portrait, animated\nWhat this makes is synthetic, and says so in its metadata.")
         with gradio.Row():
             with gradio.Column():
-                picture = gradio.File(label=f"Portrait: a picture ({', '.join(PICTURES)})", file_types=[*PICTURES])
+                picture = gradio.File(
+                    label=f"Portrait: a picture ({', '.join(PICTURES)})", file_types=[*PICTURES], height=120
+                )
                 own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
                 shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
             with gradio.Column():
-                video = gradio.File(label=f"Driver: a video or recording ({', '.join(DRIVERS)})", file_types=[*DRIVERS])
+                video = gradio.File(
+                    label=f"Driver: a video or recording ({', '.join(DRIVERS)})", file_types=[*DRIVERS], height=120
+                )
                 clip = gradio.Dropdown(clips, label="or a clip", value=min(1, len(clips) - 1) if clips else None)
                 gradio.Markdown("Drag the camera:")
                 pad = gradio.HTML(

@@ -50,6 +50,8 @@ class Studio:
     pipeline: PortraitPipeline
     corpus: str | None = None
     split: str = "test"
+    folder: str | None = None
+    """Where videos are written, each in a folder of its own (default: the system's temporary one)."""
 
     @functools.cached_property
     def clips(self) -> tuple[str, ...]:
@@ -92,8 +94,8 @@ class Studio:
         seed: int = 0,
         progress: Show = silent,
     ) -> tuple[str, str]:
-        """Files of the video, enlarged where it is small, and of it beside what it was made from; in a temporary
-        folder. Raises UserError for what does not fit."""
+        """Files of the video, enlarged where it is small, and of it beside what it was made from. Raises
+        UserError for what does not fit."""
         if path not in PATHS:
             raise UserError(f"camera path {path[:40]!r}: is none; choose {', '.join(PATHS)}")
         if not 1 <= frames <= MOST_FRAMES:
@@ -106,7 +108,7 @@ class Studio:
         elif path == "approach":
             camera = [KeyPose(0), _key_pose(max(frames - 1, 1) / footage.fps, yaw_deg, pitch_deg)]
         video = self.pipeline(portrait, driver, camera=camera, num_frames=frames, seed=seed, progress=progress)
-        folder = Path(tempfile.mkdtemp(prefix="factorportrait-"))
+        folder = Path(tempfile.mkdtemp(prefix="video-", dir=self.folder))
         dataclasses.replace(video, frames=_enlarged(video.frames)).save(folder / "video.mp4")
         video.save_beside(folder / "beside.mp4", self.pipeline.model)
         return str(folder / "video.mp4"), str(folder / "beside.mp4")

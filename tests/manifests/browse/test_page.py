@@ -5,59 +5,20 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image, ImageChops
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from manifests.browse import Server
+from tests.browser import one, until
 from tests.conftest import Generated
 from tests.manifests.browse.rows import first_rows, put_first_rows
-
-WAIT_S = 60
-"""An upper bound; a test goes on as soon as what it waits for is there."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _program("chromium")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # tests may run as root
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",  # WebGL without a GPU
-        "--window-size=1400,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"{name} is not installed: apt-get install chromium chromium-driver"
-    return found
-
-
-def until(browser: webdriver.Chrome, condition: Callable[[], Any]) -> Any:
-    return WebDriverWait(browser, WAIT_S, 0.05).until(lambda _: condition())
-
-
-def one(browser: webdriver.Chrome, selector: str) -> WebElement:
-    return browser.find_element(By.CSS_SELECTOR, selector)
 
 
 def tiles(browser: webdriver.Chrome) -> list[WebElement]:

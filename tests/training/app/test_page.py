@@ -1,0 +1,137 @@
+"""The page in a real browser: what is uploaded, chosen and dragged comes back as a video; what is wrong is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from factorportrait import main
+from manifests.errors import UserError
+from tests.browser import one, until
+from tests.conftest import Generated
+from training.app.page import HOST, make_page, serve
+from training.app.studio import Studio
+from training.data.clips import Clips
+from training.landmarks.load import load_detector
+from training.pipeline import PortraitPipeline
+
+
+@pytest.fixture(scope="module")
+def studio(animated: Path, corpus: Generated, learnt: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    model = PortraitPipeline.from_pretrained(animated).model
+    sampler = dataclasses.replace(model.sampler, steps=1)
+    quick = dataclasses.replace(model.with_detector(load_detector(learnt)), sampler=sampler)
+    return Studio(PortraitPipeline(quick), str(corpus.out), "test", str(tmp_path_factory.mktemp("videos")))
+
+
+@pytest.fixture(scope="module")
+def address(studio: Studio) -> Iterator[str]:
+    page, options = make_page(studio)
+    _, url, _ = page.launch(server_name=HOST, prevent_thread_lock=True, quiet=True, **options)
+    yield url
+    page.close(verbose=False)
+
+
+@pytest.fixture
+def opened(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
+    browser.get_log("browser")
+    browser.get(address)
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#mesh img"))
+    until(browser, lambda: source(browser, "#portrait img"))  # of the clip that is chosen already
+    return browser
+
+
+def source(browser: webdriver.Chrome, selector: str) -> str | None:
+    found = browser.find_elements(By.CSS_SELECTOR, selector)
+    return found[0].get_attribute("src") if found else None
+
+
+def upload(browser: webdriver.Chrome, nth: int, path: Path) -> None:
+    browser.find_elements(By.CSS_SELECTOR, "input[type=file]")[nth].send_keys(str(path))
+
+
+def toasts(browser: webdriver.Chrome) -> str:
+    found = browser.find_elements(By.CSS_SELECTOR, ".toast-body")
+    return " ".join(str(each.get_attribute("textContent")) for each in found)
+
+
+def test_drag_and_see_the_video(opened: webdriver.Chrome) -> None:
+    before = source(opened, "#mesh img")
+    pad = one(opened, "#camera .pad")
+    ActionChains(opened).click_and_hold(pad).move_by_offset(60, -20).release().perform()
+    until(opened, lambda: source(opened, "#mesh img") != before)
+    said = one(opened, "#camera output").text
+    assert "yaw 0" not in said
+    turned = source(opened, "#mesh img")
+    opened.execute_script("document.querySelector('#camera [role=application], #camera[role=application]').focus()")
+    ActionChains(opened).send_keys(Keys.ARROW_LEFT).perform()
+    until(opened, lambda: one(opened, "#camera output").text != said)
+    until(opened, lambda: source(opened, "#mesh img") != turned)
+    one(opened, "#animate").click()
+    until(opened, lambda: source(opened, "#video video"))
+    until(opened, lambda: opened.execute_script("return document.querySelector('#video video').videoWidth") >= 200)
+    errors = [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not errors
+
+
+def test_a_picture_and_a_video_that_are_uploaded(opened: webdriver.Chrome, corpus: Generated, tmp_path: Path) -> None:
+    clips = Clips(str(corpus.out))
+    (window,) = clips.windows(0, [(0, range(1))], members=("rgb",))
+    assert window.rgb is not None
+    Image.fromarray(np.pad(window.rgb[0], ((10, 30), (40, 20), (0, 0)))).save(tmp_path / "me.png")
+    before = source(opened, "#portrait img")
+    upload(opened, 0, tmp_path / "me.png")
+    until(opened, lambda: source(opened, "#portrait img") not in (None, before))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("me.png", b"no picture", "portrait me.png: cannot be read as a picture"),
+        ("me.txt", b"text", "Invalid file type"),
+    ],
+)
+def test_what_is_wrong_with_an_upload_is_said(
+    opened: webdriver.Chrome, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    upload(opened, 0, tmp_path / name)
+    until(opened, lambda: said in toasts(opened))
+    assert str(tmp_path) not in toasts(opened)
+
+
+def test_the_server_limits_what_is_uploaded_and_loads_from_nowhere_else(address: str, studio: Studio) -> None:
+    with urllib.request.urlopen(address) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'self'" in policy
+    _, options = make_page(studio)
+    assert options["max_file_size"] == 64 * 2**20
+    for path in ("docs", "openapi.json", "gradio_api/file=/etc/passwd"):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{address}{path}")
+        assert error.value.code in (403, 404)
+
+
+def test_a_port_that_is_taken(studio: Studio) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        with pytest.raises(UserError, match="cannot be listened on"):
+            serve(studio, port=taken.getsockname()[1], open_browser=False)
+
+
+def test_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["app", "--checkpoint", str(tmp_path), "--no-open"]) == 2
+    assert "no model" in capsys.readouterr().err
