@@ -6,12 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from selenium import webdriver
 
 from manifests.decode import decode
@@ -67,14 +68,35 @@ class Generated:
         return {name: decode(name, data) for name, data in members.items()}
 
 
+@dataclass(frozen=True)
+class Once:
+    """Makes what many tests only read once a run, whichever of the processes that test needs it first."""
+
+    folder: Path
+
+    def make(self, name: str, make: Callable[[Path], str]) -> tuple[Path, str]:
+        """A place that ``make`` has filled, and what that said."""
+        place, said = self.folder / name, self.folder / f"{name}.txt"
+        with FileLock(self.folder / f"{name}.lock"):
+            if not said.is_file():
+                words = make(place)
+                said.write_text(words)
+        return place, said.read_text()
+
+
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    own = tmp_path_factory.getbasetemp()
+    return Once(own if worker_id == "master" else own.parent)
+
+
+@pytest.fixture(scope="session")
+def corpus(once: Once) -> Generated:
     """Four clips by two workers. To try single tests without waiting for it, name one that is there already in
     FACTORPORTRAIT_TEST_CORPUS; tests only read it."""
     if kept := os.environ.get("FACTORPORTRAIT_TEST_CORPUS"):
         return Generated(Path(kept), "")
-    out = tmp_path_factory.mktemp("corpus") / "out"
-    return Generated(out, finish(start_generate(out, "--workers", "2")))
+    return Generated(*once.make("corpus", lambda place: finish(start_generate(place, "--workers", "2"))))
 
 
 @pytest.fixture(scope="session")

@@ -44,13 +44,17 @@ It has seen rendered people alone. Their faces, skins and hair are as a generato
 distributed, and real faces are outside of what it learnt."""
 
 
-def model_card(data: TrainedOn, footage: Footage, parameters: int, untold: tuple[str, ...]) -> str:
-    """Text of README.md. Names and licences may be a stranger's and are escaped."""
+def model_card(
+    data: TrainedOn, footage: Footage, parameters: int, untold: tuple[str, ...], detector: str | None = None
+) -> str:
+    """Text of README.md; ``detector`` is the licence of the landmark detector that goes with the model. Names and
+    licences may be a stranger's and are escaped."""
     facts = [
         ("transformer", f"{parameters / 1e6:,.1f} million parameters"),
         ("videos", f"{footage.frames} frames of {footage.width} x {footage.height} a window, {footage.fps:g} a second"),
         ("head of its normal maps", f"{footage.head} ({footage.head_sha256[:16]})" if footage.head else "unknown"),
         ("conditions it is not told", ", ".join(untold) or "none"),
+        ("landmark detector", "none" if detector is None else f"its licence: {detector}"),
     ]
     seen = [(name, f"SHA-256 of the configuration {digest}") for name, digest in data.corpora]
     parts = [

@@ -128,8 +128,7 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
         raise UserError(f"{trained.codec}: changed since the training; restore the codec it was trained with")
     if load_encoder(trained.expression).digest != trained.expression_digest:
         raise UserError(f"{trained.expression}: changed since the training; restore the encoder it was trained with")
-    if landmarks is not None:
-        load_detector(landmarks)
+    detector = None if landmarks is None else load_detector(landmarks)
     with replacing_folder(out) as beside:
         trained.transformer.save_pretrained(beside / "transformer")
         _copy_model(codec_folder(trained.codec), beside / "codec")
@@ -149,7 +148,8 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
             "trained_on": dataclasses.asdict(trained.data),
         }
         parameters = sum(weight.numel() for weight in trained.transformer.parameters())
-        (beside / CARD).write_text(model_card(trained.data, trained.footage, parameters, trained.untold))
+        licence = None if detector is None else detector.licence
+        (beside / CARD).write_text(model_card(trained.data, trained.footage, parameters, trained.untold, licence))
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return out
 

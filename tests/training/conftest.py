@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datagen.geometry import cameras
-from tests.conftest import Generated
+from tests.conftest import Generated, Once
 from training.codec.patches import fit_patches, save_patches
 from training.data.batch import Sample
 from training.data.clips import Clips
@@ -44,11 +44,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 
 @pytest.fixture(scope="session")
-def learnt(corpus: Generated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learnt(corpus: Generated, once: Once) -> Path:
     """A landmark detector, trained on the few people there are until it knows them."""
-    folder = tmp_path_factory.mktemp("landmarks") / "detector"
-    fit_landmarks(str(corpus.out), folder, LandmarkSettings(width=12, picture_size=32, steps=500, batch=24))
-    return folder
+    settings = LandmarkSettings(width=12, picture_size=32, steps=500, batch=24)
+    return once.make("detector", lambda place: str(fit_landmarks(str(corpus.out), place, settings)))[0]
 
 
 @pytest.fixture(scope="session")

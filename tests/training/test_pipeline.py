@@ -53,6 +53,7 @@ def test_a_detector_goes_with_a_model(parts: Parts, tmp_path: Path, capsys: pyte
     found = PortraitPipeline.from_pretrained(tmp_path / "model").model.detector
     assert isinstance(found, CnnDetector)
     assert found.digest == detector.digest
+    assert "its licence: as the corpus it was trained on" in (tmp_path / "model" / "README.md").read_text()
     capsys.readouterr()
     assert main([*words, "--landmarks", str(tmp_path / "nothing")]) == 2
     assert "no model folder" in capsys.readouterr().err

@@ -50,6 +50,8 @@ class Track:
     path: Path
     seen: Seen
     fit: Fit
+    licence: str
+    """Of the detector that found the points."""
 
     def __str__(self) -> str:
         errors, frames = self.fit.error_px, len(self.seen.found)
@@ -58,7 +60,8 @@ class Track:
         height, width = self.seen.pictures.shape[1:3]
         return (
             f"{self.path}: {frames} frames{carried}; the head's landmarks are off by {np.nanmean(errors):.2f} pixels "
-            f"of {width} x {height} (worst {np.nanmax(errors):.2f} in frame {int(np.nanargmax(errors))})"
+            f"of {width} x {height} (worst {np.nanmax(errors):.2f} in frame {int(np.nanargmax(errors))}). Points by a "
+            f"detector whose licence is: {self.licence}"
         )
 
 
@@ -92,7 +95,7 @@ def track(
     if overlay is not None:
         save_video(overlay, draw_track(seen, fit), seen.fps)
     _write(Path(out), model.info.name, bool(model.info.expression_names), seen, fit)
-    return Track(Path(out), seen, fit)
+    return Track(Path(out), seen, fit, detector.licence)
 
 
 def find_faces(pictures: Array, fps: float, detector: LandmarkDetector, progress: Show = silent) -> Seen:
