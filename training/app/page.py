@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import socket
 import tempfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -11,10 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from manifests.errors import UserError
-from training.app.studio import MOST_FRAMES, MOST_PITCH_DEG, MOST_YAW_DEG, PATHS, Studio
+from training.app.studio import KINDS, MOST_FRAMES, MOST_PITCH_DEG, MOST_YAW_DEG, PATHS, Studio
 
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
-DRIVERS: Final = (".mp4", ".mov", ".mkv", ".webm", ".npz")
 MOST_UPLOAD_MB: Final = 64
 HOST: Final = "127.0.0.1"
 
@@ -56,13 +56,17 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
         with gradio.Row():
             with gradio.Column():
                 picture = gradio.File(
-                    label=f"Portrait: a picture ({', '.join(PICTURES)})", file_types=[*PICTURES], height=120
+                    label=f"Portrait: a picture ({', '.join(KINDS['portrait'])})",
+                    file_types=[*KINDS["portrait"]],
+                    height=120,
                 )
                 own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
                 shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
             with gradio.Column():
                 video = gradio.File(
-                    label=f"Driver: a video or recording ({', '.join(DRIVERS)})", file_types=[*DRIVERS], height=120
+                    label=f"Driver: a video or recording ({', '.join(KINDS['driver'])})",
+                    file_types=[*KINDS["driver"]],
+                    height=120,
                 )
                 clip = gradio.Dropdown(clips, label="or a clip", value=min(1, len(clips) - 1) if clips else None)
                 gradio.Markdown("Drag the camera:")
@@ -82,24 +86,15 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
                 made = gradio.Video(label="Video", autoplay=True, loop=True, interactive=False, elem_id="video")
                 beside = gradio.Video(label="beside what it was made from", interactive=False, loop=True)
 
-        def source(upload: str | None, chosen: int | None, kinds: tuple[str, ...], what: str) -> str:
-            if upload is not None:
-                if Path(upload).suffix.lower() not in kinds:
-                    raise UserError(f"{what}: {Path(upload).suffix or 'no suffix'}; upload {', '.join(kinds)}")
-                return upload
-            if chosen is None or not 0 <= int(chosen) < len(studio.clips):
-                raise UserError(f"{what}: none given; upload one" + (" or choose a clip" if studio.clips else ""))
-            return studio.clips[int(chosen)]
-
         def look(upload: str | None, chosen: int | None) -> Any:
-            return studio.portrait(source(upload, chosen, PICTURES, "portrait"))
+            return studio.portrait(studio.source("portrait", upload, chosen))
 
         def animate(
             upload: str | None, own: int | None, driver: str | None, clip: int | None, camera: dict[str, float],
             path: str, frames: int, seed: int, progress: Any = gradio.Progress(),  # noqa: B008 - how gradio asks for it
         ) -> tuple[str, str]:  # fmt: skip
             return studio.make(
-                source(upload, own, PICTURES, "portrait"), source(driver, clip, DRIVERS, "driver"), **_camera(camera),
+                studio.source("portrait", upload, own), studio.source("driver", driver, clip), **_camera(camera),
                 path=path, frames=int(frames), seed=int(seed or 0),
                 progress=lambda done, total, words: progress((done, total), desc=words),
             )  # fmt: skip
@@ -139,7 +134,6 @@ def _camera(value: Any) -> dict[str, float]:
 
 def _said(gradio: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A function whose UserErrors are shown on the page, with uploads by their names alone."""
-    import functools
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -180,8 +174,6 @@ def _policy() -> Any:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

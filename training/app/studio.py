@@ -35,6 +35,11 @@ PATHS: Final = {
     "turntable": "from side to side",
     "spiral": "circles before the face",
 }
+KINDS: Final = {
+    "portrait": (".png", ".jpg", ".jpeg", ".webp"),
+    "driver": (".mp4", ".mov", ".mkv", ".webm", ".npz"),
+}
+"""What may be uploaded."""
 MOST_FRAMES: Final = 240
 MOST_YAW_DEG: Final = 180.0
 MOST_PITCH_DEG: Final = 60.0
@@ -60,6 +65,17 @@ class Studio:
             return ()
         clips = Clips(self.corpus, split=self.split)
         return tuple(f"{self.corpus}:{clips.key(i)}.v00" for i in range(min(len(clips), _MOST_CLIPS)))
+
+    def source(self, what: str, upload: str | None, chosen: int | None) -> str:
+        """An uploaded file as ``what``, one of `KINDS`, or the chosen one of `clips`. Raises UserError for a file of
+        another kind, and where there is neither."""
+        if upload is not None:
+            if Path(upload).suffix.lower() not in KINDS[what]:
+                raise UserError(f"{what} {Path(upload).name}: is of no known kind; upload {', '.join(KINDS[what])}")
+            return upload
+        if chosen is None or not 0 <= chosen < len(self.clips):
+            raise UserError(f"{what}: none given; upload one" + (" or choose a clip" if self.clips else ""))
+        return self.clips[chosen]
 
     def portrait(self, source: str) -> Picture:
         """uint8 [h, w, 3]: a picture or a clip as the model sees it. Raises UserError as `animate`."""

@@ -54,5 +54,18 @@ def test_what_is_wrong_is_said(studio: Studio, tmp_path: Path) -> None:
         studio.portrait(str(tmp_path / "me.png"))
 
 
+def test_a_source_is_a_file_of_a_known_kind_or_a_clip_that_is_offered(studio: Studio) -> None:
+    assert studio.source("portrait", "/some/Me.PNG", 0) == "/some/Me.PNG"
+    assert studio.source("driver", None, 1) == studio.clips[1]
+    for upload, chosen, said in (
+        ("/some/me.mp4", 0, "portrait me.mp4: is of no known kind"),
+        (None, 2, "none given"),
+        (None, -1, "none given"),
+        (None, None, "upload one or choose"),
+    ):
+        with pytest.raises(UserError, match=said):
+            studio.source("portrait", upload, chosen)
+
+
 def test_without_a_corpus_there_is_nothing_to_choose(animated: Path) -> None:
     assert Studio(PortraitPipeline.from_pretrained(animated)).clips == ()

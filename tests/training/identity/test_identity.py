@@ -22,15 +22,19 @@ from training.identity.encoder import IdentityEncoder
 from training.identity.fit import IdentitySettings, draw_pairs, faces_of_people, told_apart, train_identity
 from training.identity.report import report_identity
 
-QUICK = IdentitySettings(size=16, width=4, code_size=8, steps=2, people=4)
+QUICK = IdentitySettings(size=32, width=4, code_size=8, steps=2, people=4)
+
+
+def of_both(corpus: str, size: int) -> Faces:
+    """Of both people there are; the tests' corpus has one in each split."""
+    one, other = (read_faces(corpus, split, size) for split in ("train", "test"))
+    identity = np.concatenate([one.identity, other.identity + 1])
+    return dataclasses.replace(one, crops=torch.cat([one.crops, other.crops]), identity=identity)
 
 
 @pytest.fixture(scope="module")
 def faces(corpus: Generated) -> Faces:
-    """Of both people there are; the tests' corpus has one in each split."""
-    one, other = (read_faces(str(corpus.out), split, 16) for split in ("train", "test"))
-    identity = np.concatenate([one.identity, other.identity + 1])
-    return dataclasses.replace(one, crops=torch.cat([one.crops, other.crops]), identity=identity)
+    return of_both(str(corpus.out), QUICK.size)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def test_pairs_are_of_one_person(faces: Faces) -> None:
     assert all(len(set(faces.identity[rows])) == 1 for rows in people)
     draw = torch.Generator().manual_seed(1)
     pairs = draw_pairs(faces, people, 100, draw)
-    assert pairs.shape == (2 * len(people), 3, 16, 16)
+    assert pairs.shape == (2 * len(people), 3, 32, 32)
     again = draw_pairs(faces, people, 100, torch.Generator().manual_seed(1))
     assert torch.equal(pairs, again)
 
@@ -82,7 +86,6 @@ def test_equal_runs_give_equal_encoders(faces: Faces) -> None:
 
 def test_the_command(
     corpus: Generated,
-    faces: Faces,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -90,7 +93,7 @@ def test_the_command(
     words = ["train", "identity", str(corpus.out), "--out", str(tmp_path / "m"), "--steps", "1"]
     assert main(words) == 2
     assert "1 people of split 'train'" in capsys.readouterr().err
-    monkeypatch.setattr("training.identity.fit.read_faces", lambda *_, **__: faces)
+    monkeypatch.setattr("training.identity.fit.read_faces", lambda corpus, _, size, **__: of_both(corpus, size))
     assert main(words) == 0
     assert "trained on 2 people" in capsys.readouterr().out
     assert main([*words, "--report"]) == 2
@@ -102,7 +105,7 @@ def test_the_command(
 
 
 def test_what_is_wrong_is_said(corpus: Generated, taught: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"identity\.size: 20 given; must be a multiple of 8"):
+    with pytest.raises(UserError, match=r"identity\.size: 20 given; give a multiple of 8"):
         IdentitySettings(size=20)
     with pytest.raises(UserError, match="no model folder"):
         load_identity(tmp_path)
