@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,7 @@ class Once:
         place, said = self.folder / name, self.folder / f"{name}.txt"
         with FileLock(self.folder / f"{name}.lock"):
             if not said.is_file():
+                shutil.rmtree(place, ignore_errors=True)  # what a process left that failed
                 words = make(place)
                 said.write_text(words)
         return place, said.read_text()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from manifests.errors import UserError
+from training.expression.load import load_encoder
 from training.expression.points import fit_points
 from training.fit import fit
 from training.folder import CONFIG
@@ -56,10 +58,12 @@ def ablate(
     overrides: Sequence[str] = (),
     split: str = "test",
     clips: int = 48,
-    progress: Show = silent,
+    device: str = "cpu",
+    show: Callable[[], AbstractContextManager[Show]] = lambda: nullcontext(silent),
 ) -> list[Row]:
     """Train each of ``only`` by ``config`` and what its own file changes, and run the swap tests of `report_swaps` on
-    it; write ``ablations.md`` and ``.json`` into ``out``. ``overrides`` are more words for `fit`, the same for all.
+    it; write ``ablations.md`` and ``.json`` into ``out``, beside rows that are there. ``overrides`` are more words for
+    `fit`, the same for all; ``show`` shows how far all but `fit` is, which shows itself.
 
     What is trained already is not trained again, and one that was stopped goes on. Raises UserError for a name that is
     none, and as `fit` and `report_swaps`.
@@ -68,21 +72,28 @@ def ablate(
     for name in only:
         if name not in ABLATIONS:
             raise UserError(f"ablation {name!r}: is none; choose {', '.join(ABLATIONS)}")
-    rows = []
+    table, rows = out / "ablations.json", dict[str, Row]()
+    if table.is_file():
+        rows = {name: Row(name, scalars) for name, scalars in json.loads(table.read_text()).items()}
     for name in only:
         encoder = expression
         if name == "landmarks":
             encoder = str(out / "expression-landmarks")
             if not (out / "expression-landmarks" / CONFIG).is_file():
-                fit_points(corpus, encoder, progress=progress)
+                with show() as progress:
+                    fit_points(corpus, encoder, load_encoder(expression).code_size, progress=progress)
         run = out / name
         if not (run / "model" / RECORD).is_file():
             fit(_words(config, name, run, corpus, codec, encoder, overrides))
-        report = report_swaps(run / "model", corpus, run / "report", split=split, clips=clips, progress=progress)
-        rows.append(Row(name, report.scalars()))
-        (out / "ablations.md").write_text(to_markdown(rows))
-        (out / "ablations.json").write_text(json.dumps({row.name: row.scalars for row in rows}, indent=2) + "\n")
-    return rows
+        with show() as progress:
+            report = report_swaps(
+                run / "model", corpus, run / "report", split=split, clips=clips, device=device, progress=progress
+            )
+        rows[name] = Row(name, report.scalars())
+        made = [rows[known] for known in ABLATIONS if known in rows]
+        (out / "ablations.md").write_text(to_markdown(made))
+        table.write_text(json.dumps({row.name: row.scalars for row in made}, indent=2) + "\n")
+    return made
 
 
 def to_markdown(rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
 
 
 def add_animation_commands(commands: Any) -> None:
@@ -150,9 +150,9 @@ def _animate(arguments: argparse.Namespace) -> None:
             settings=settings,
             progress=progress,
         )
+    made.save(arguments.out)
     if arguments.side_by_side is not None:
         made.save_beside(arguments.side_by_side, model)
-    made.save(arguments.out)
     print(f"{arguments.out}: {made}")
 
 
@@ -239,6 +239,7 @@ def _app(arguments: argparse.Namespace) -> None:
     from training.pipeline import PortraitPipeline
 
     pipeline = PortraitPipeline.from_pretrained(arguments.checkpoint, arguments.landmarks).to(arguments.device)
+    require(0 <= arguments.port <= 65535, "--port", arguments.port, "0 to 65535")
     serve(
         Studio(pipeline, arguments.corpus, arguments.split),
         port=arguments.port,

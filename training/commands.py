@@ -64,6 +64,7 @@ def add_commands(commands: Any) -> None:
     ablations.add_argument("--expression", required=True, metavar="DIR")
     ablations.add_argument("--only", nargs="+", metavar="NAME", help="some of them (default: all)")
     ablations.add_argument("--split", default="test")
+    ablations.add_argument("--device", default="cpu", help="of the reports; the trainings' is trainer.accelerator")
     ablations.add_argument("--clips", type=int, default=48, metavar="N")
     ablations.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="as trainer.max_steps=500, for all"
@@ -193,7 +194,9 @@ def _identity(arguments: argparse.Namespace) -> None:
         print(fit_identity(arguments.corpus, arguments.out, IdentitySettings(**given), progress))
         if not arguments.report:
             return
-        report = report_identity(load_identity(arguments.out), arguments.corpus, progress=progress)
+        report = report_identity(
+            load_identity(arguments.out), arguments.corpus, device=arguments.device, progress=progress
+        )
     beside = Path(arguments.out)
     beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
     beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
@@ -232,19 +235,19 @@ def _ablations(arguments: argparse.Namespace) -> None:
         if not name or not equals:
             raise UserError(f"--set {word!r}: sets nothing; write KEY=VALUE, as trainer.max_steps=500")
         overrides += [f"--{name}", value]
-    with display() as progress:
-        rows = ablate(
-            arguments.config,
-            arguments.corpus,
-            arguments.codec,
-            arguments.expression,
-            arguments.out,
-            only=arguments.only or tuple(ABLATIONS),
-            overrides=overrides,
-            split=arguments.split,
-            clips=arguments.clips,
-            progress=progress,
-        )
+    rows = ablate(
+        arguments.config,
+        arguments.corpus,
+        arguments.codec,
+        arguments.expression,
+        arguments.out,
+        only=arguments.only or tuple(ABLATIONS),
+        overrides=overrides,
+        split=arguments.split,
+        clips=arguments.clips,
+        device=arguments.device,
+        show=display,
+    )
     print(to_markdown(rows))
 
 

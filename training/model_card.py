@@ -6,6 +6,8 @@ The form is that of the Hugging Face hub: a YAML header between two lines of das
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import yaml
@@ -32,29 +34,42 @@ video = pipeline("me.png", "driver.mp4", camera="turntable")
 video.save("v.mp4")
 ```"""
 
+_OTHERS: Final = (
+    "Its {} may be others' work, trained on other data, of real people too: their licences and cards apply as well."
+)
+
 _USE: Final = """\
 For research on the control of portrait video: which of expression, head pose and camera a model follows, and what
 synthetic people are worth as training data. It may animate faces that nobody has, and people who agreed to it.
 
 It is not meant to make anybody seem to say or do what they did not, to get past checks of identity, or to tell real
 people apart. What it makes is to be shown as what it is: every video that this project writes says in its metadata
-that it is synthetic (IPTC digital source type `trainedAlgorithmicMedia`); leave that in place.
+that it is synthetic (IPTC digital source type `trainedAlgorithmicMedia`); leave that in place."""
 
+_RENDERED_ALONE: Final = """\
 It has seen rendered people alone. Their faces, skins and hair are as a generator draws them, not as people are
 distributed, and real faces are outside of what it learnt."""
 
 
 def model_card(
-    data: TrainedOn, footage: Footage, parameters: int, untold: tuple[str, ...], detector: str | None = None
+    data: TrainedOn,
+    footage: Footage,
+    parameters: int,
+    *,
+    untold: tuple[str, ...] = (),
+    detector: str | None = None,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Text of README.md; ``detector`` is the licence of the landmark detector that goes with the model. Names and
-    licences may be a stranger's and are escaped."""
+    """Text of README.md; ``detector`` is the licence of the landmark detector that goes with the model, ``others`` are
+    parts that somebody else may have trained: what for -> which. Names and licences may be a stranger's and are
+    escaped."""
     facts = [
         ("transformer", f"{parameters / 1e6:,.1f} million parameters"),
         ("videos", f"{footage.frames} frames of {footage.width} x {footage.height} a window, {footage.fps:g} a second"),
         ("head of its normal maps", f"{footage.head} ({footage.head_sha256[:16]})" if footage.head else "unknown"),
         ("conditions it is not told", ", ".join(untold) or "none"),
         ("landmark detector", "none" if detector is None else f"its licence: {detector}"),
+        *others.items(),
     ]
     seen = [(name, f"SHA-256 of the configuration {digest}") for name, digest in data.corpora]
     parts = [
@@ -72,7 +87,8 @@ def model_card(
         "## Licences",
         "Whoever publishes this model chooses a licence for it within what these allow, and writes it into the header.",
         table(("kind", "name", "version", "licence", "note"), data.assets),
+        *([_OTHERS.format(", ".join(others))] if others else []),
         "## Intended use",
-        _USE,
+        _USE if others else f"{_USE}\n\n{_RENDERED_ALONE}",
     ]
     return "\n\n".join(parts) + "\n"

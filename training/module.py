@@ -214,6 +214,7 @@ class PortraitModule(lightning.LightningModule):
             "expression folder": self._folders[1],
             "untold": list(self.dropout.untold),
             "trained on": dataclasses.asdict(self.trained_on),
+            "base": Path(self._base).name if self._base else "",
             **settings_record(self.flow, self.sampler, self.footage),
             **self._identity(),
         }

@@ -24,13 +24,14 @@ from torch import Tensor, nn
 
 from manifests.errors import UserError
 from training.codec.load import codec_folder, load_codec
+from training.codec.patches import KIND as PATCHES
 from training.conditioning import CONDITIONS, expression_channels, input_channels
 from training.data.batch import Sample
 from training.dit import ConditionedTransformer, load_transformer
 from training.encode import Encode
 from training.expression.load import load_encoder
 from training.flow import FlowSettings
-from training.folder import digest, replacing_folder
+from training.folder import digest, read_config, replacing_folder
 from training.footage import Footage
 from training.landmarks.detector import LandmarkDetector
 from training.landmarks.load import load_detector
@@ -40,6 +41,7 @@ from training.streams import torch_generator
 from training.trained_on import TrainedOn
 
 RECORD: Final = "model_index.json"
+_LANDMARKS: Final = "landmarks"
 VERSION: Final = 4
 _CLASSES: Final = {
     "_class_name": "PortraitPipeline",
@@ -128,13 +130,17 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
         raise UserError(f"{trained.codec}: changed since the training; restore the codec it was trained with")
     if load_encoder(trained.expression).digest != trained.expression_digest:
         raise UserError(f"{trained.expression}: changed since the training; restore the encoder it was trained with")
-    detector = None if landmarks is None else load_detector(landmarks)
+    if landmarks is not None:
+        read_config(landmarks)
     with replacing_folder(out) as beside:
         trained.transformer.save_pretrained(beside / "transformer")
         _copy_model(codec_folder(trained.codec), beside / "codec")
+        codec = read_config(beside / "codec")
         _copy_model(trained.expression, beside / "expression")
+        licence = None
         if landmarks is not None:
             _copy_model(Path(landmarks), beside / _LANDMARKS)
+            licence = load_detector(beside / _LANDMARKS).licence
         record = {
             **_CLASSES,
             "version": VERSION,
@@ -148,8 +154,13 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
             "trained_on": dataclasses.asdict(trained.data),
         }
         parameters = sum(weight.numel() for weight in trained.transformer.parameters())
-        licence = None if detector is None else detector.licence
-        (beside / CARD).write_text(model_card(trained.data, trained.footage, parameters, trained.untold, licence))
+        others = {"base": trained.base} if trained.base else {}
+        if codec.get("kind") != PATCHES:  # components of patches are fitted here and to nothing else
+            others["codec"] = str(codec.get("_class_name"))
+        card = model_card(
+            trained.data, trained.footage, parameters, untold=trained.untold, detector=licence, others=others
+        )
+        (beside / CARD).write_text(card)
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return out
 
@@ -187,6 +198,8 @@ class _Trained:
     footage: Footage
     untold: tuple[str, ...]
     data: TrainedOn
+    base: str
+    """Name of the folder that it started from; empty if from nothing."""
 
 
 def _trained(checkpoint: str | Path) -> _Trained:
@@ -204,6 +217,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             footage=Footage(**about["footage"]),
             untold=_conditions(about.get("untold", [])),
             data=TrainedOn(**about.get("trained on", {})),
+            base=str(about.get("base", "")),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -245,9 +259,6 @@ def settings_record(flow: FlowSettings, sampler: SamplerSettings, footage: Foota
         "sampler": dataclasses.asdict(sampler),
         "footage": dataclasses.asdict(footage),
     }
-
-
-_LANDMARKS: Final = "landmarks"
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -20,6 +20,13 @@ class TrainedOn:
     assets: tuple[tuple[str, str, str, str, str], ...] = ()
     """Kind, name, version, licence and note of all that shaped the clips, see `manifests.licences`."""
 
+    def __post_init__(self) -> None:
+        """Raises TypeError for what is none of this, as a damaged checkpoint's may be."""
+        texts = [text for row in (*self.corpora, *self.assets) for text in row]
+        counts = self.clips, self.people
+        if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in counts):
+            raise TypeError("trained on: no names and numbers")
+
 
 def trained_on(corpus: str, clips: Clips) -> TrainedOn:
     """Raises UserError if a manifest cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_the_folder_says_what_it_holds_and_runs_nothing_it_names(animated: Path,
 def test_the_card_names_corpus_heads_and_use(corpus: Generated) -> None:
     clips = Clips(str(corpus.out), split=None)
     seen = trained_on(str(corpus.out), clips)
-    text = model_card(seen, Footage(frames=5, fps=10, width=64, height=64), 1_500_000, ("pose",))
+    text = model_card(seen, Footage(frames=5, fps=10, width=64, height=64), 1_500_000, untold=("pose",))
     header = yaml.safe_load(text.split("---")[1])
     assert header["pipeline_tag"] == "image-to-video"
     spec = clips.spec(0)
@@ -82,11 +83,16 @@ def test_the_card_names_corpus_heads_and_use(corpus: Generated) -> None:
     assert "smplx" in text
     assert "to make anybody seem to say" in text
     assert "| conditions it is not told | pose |" in text
+    assert "rendered people alone" in text
+    based = model_card(seen, Footage(), 1, others={"base": "Wan2.1"})
+    assert "| base | Wan2.1 |" in based
+    assert "Its base may be others' work" in based
+    assert "rendered people alone" not in based
 
 
 def test_a_strangers_names_stay_text() -> None:
     told = TrainedOn((("<script>|`x`", "00"),), 1, 1, (("head", "[a](http://b)", "", "<b>", ""),))
-    text = model_card(told, Footage(), 1, ())
+    text = model_card(told, Footage(), 1)
     assert "<script>" not in text
     assert "[a](" not in text
     assert "<b>" not in text
@@ -101,6 +107,19 @@ def test_a_checkpoint_that_does_not_say_has_a_card_that_does_not(parts: Parts, t
     torch.save(stored, tmp_path / "a.ckpt")
     text = (export_portrait(tmp_path / "a.ckpt", tmp_path / "model") / "README.md").read_text()
     assert "What it was trained on is not recorded" in text
+
+
+@pytest.mark.parametrize("told", [{"clips": "many"}, {"assets": [["a", 1]]}, {"tea": 1}, [], {"corpora": 3}])
+def test_a_checkpoint_whose_record_is_damaged(told: Any, parts: Parts, tmp_path: Path) -> None:
+    module = parts.module()
+    module.configure_model()
+    stored = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(stored)
+    stored["factorportrait"]["trained on"] = told
+    torch.save(stored, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="is damaged"):
+        export_portrait(tmp_path / "a.ckpt", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_no_model(tmp_path: Path) -> None:

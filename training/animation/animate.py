@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import UserError
-from training.animation.beside import PROVENANCE, beside
+from manifests.errors import require
+from training.animation.beside import beside
 from training.animation.camera_paths import KeyPose, camera_path
 from training.animation.material import Reader, read_camera
 from training.animation.names import parse_clip
@@ -22,7 +22,7 @@ from training.landmarks.detector import LandmarkDetector
 from training.portrait import Portrait
 from training.progress import Show, silent
 from training.sheets import as_pictures, video_grid
-from training.video_file import save_video
+from training.video_file import PROVENANCE, save_video
 
 Array = NDArray[Any]
 
@@ -78,12 +78,14 @@ def animate(
     Curves are read at the model's frame rate. Raises UserError for what is not there or does not fit.
     """
     check_device(settings.device)
+    require(settings.frames is None or settings.frames >= 1, "frames", settings.frames, "at least 1")
     model, footage = model.to(settings.device), model.footage
     size, head = (footage.height, footage.width), model_head(model)
     detector = detector or model.detector
     if detector is not None:
         detector = detector.to(settings.device)
-    reader = Reader(model.encode, head, footage, detector, progress)
+    until_s = None if settings.frames is None else settings.frames / footage.fps
+    reader = Reader(model.encode, head, footage, detector, progress, until_s)
     face, expressions, poses = (
         reader.face(portrait),
         reader.expressions(expression or driving),
@@ -91,8 +93,6 @@ def animate(
     )
     times = frame_times(len(expressions.codes), expressions.fps, footage.fps)
     if settings.frames is not None:
-        if settings.frames < 1:
-            raise UserError(f"frames: {settings.frames} given; give at least 1")
         times = np.arange(settings.frames) / footage.fps
     clip = parse_clip(camera) if isinstance(camera, str) else None
     track = (

@@ -39,7 +39,9 @@ class CameraTrack:
 
 @dataclass(frozen=True)
 class KeyPose:
-    """Where the camera is at one time; what is not given is as in the footage the model learnt from."""
+    """Where the camera is at one time; what is not given is as in the footage the model learnt from.
+
+    Raises UserError for what is no number, and for a camera in the head."""
 
     time_s: float
     yaw_deg: float = 0.0
@@ -52,6 +54,20 @@ class KeyPose:
     focal_length_mm: float | None = None
     """Of a sensor 36 mm wide."""
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
+                raise UserError(f"{name} is {str(value)[:40]!r}; give a number")
+        if self.distance_m is not None and not NEAREST_M <= self.distance_m <= _FARTHEST_M:
+            raise UserError(
+                f"distance_m {self.distance_m:g} given, below {NEAREST_M} m is the inside of a head; give {NEAREST_M} "
+                f"to {_FARTHEST_M:g}"
+            )
+        if self.focal_length_mm is not None and not 5 <= self.focal_length_mm <= 1000:
+            raise UserError(f"focal_length_mm {self.focal_length_mm:g} given; give 5 to 1000")
+        if abs(self.pitch_deg) > 90:
+            raise UserError(f"pitch_deg {self.pitch_deg:g} given; give -90 to 90")
+
 
 def camera_path(
     path: str | Sequence[KeyPose],
@@ -62,7 +78,7 @@ def camera_path(
 ) -> CameraTrack:
     """The camera at ``times`` [T] seconds, for pictures of ``size`` (H, W): ``front`` stands still, ``turntable``
     swings once as far as the footage's cameras stand to either side (or once around), ``spiral`` circles in front of
-    the head, and a JSON file holds `KeyPose`s: a list of objects with these names.
+    the head; others are `KeyPose`s, or a JSON file of them: a list of objects with these names.
 
     Raises UserError for what is none of these, a damaged file, and a camera in the head.
     """
@@ -114,9 +130,7 @@ def read_key_poses(path: str | Path) -> list[KeyPose]:
     if not isinstance(listed, list) or not listed:
         raise UserError(f'camera {path}: holds no list of key poses; write [{{"time_s": 0, "yaw_deg": -30}}, ...]')
     poses = [_key_pose(f"camera {path}, pose {k}", entry) for k, entry in enumerate(listed)]
-    for before, after in itertools.pairwise(poses):
-        if after.time_s <= before.time_s:
-            raise UserError(f"camera {path}: time_s {after.time_s:g} follows {before.time_s:g}; let times rise")
+    _check_times(f"camera {path}", poses)
     return poses
 
 
@@ -124,7 +138,8 @@ def check_outside(name: str, world_to_camera: Array, head_centre: tuple[float, f
     """Raises UserError where a camera [T, 4, 4] is in the head at some time."""
     centre = -np.einsum("tji,tj->ti", world_to_camera[:, :3, :3], world_to_camera[:, :3, 3])
     distance = np.linalg.norm(centre - head_centre, axis=1)
-    if (at := int(distance.argmin())) >= 0 and distance[at] < NEAREST_M:
+    at = int(distance.argmin())
+    if distance[at] < NEAREST_M:
         raise UserError(
             f"{name}: is {distance[at]:.2f} m from the head's centre in frame {at}, inside the head; keep {NEAREST_M} m"
         )
@@ -137,24 +152,26 @@ def _key_pose(name: str, entry: Any) -> KeyPose:
     for key, value in entry.items():
         if key not in known:
             raise UserError(f"{name}: {str(key)[:40]!r} is unknown; a pose has {', '.join(known)}")
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise UserError(f"{name}: {key} is {str(value)[:40]!r}; give a number")
-    pose = KeyPose(**entry)
-    if pose.distance_m is not None and not NEAREST_M <= pose.distance_m <= _FARTHEST_M:
-        raise UserError(
-            f"{name}: distance_m {pose.distance_m:g} given, below {NEAREST_M} m is the inside of a head; give "
-            f"{NEAREST_M} to {_FARTHEST_M:g}"
-        )
-    if pose.focal_length_mm is not None and not 5 <= pose.focal_length_mm <= 1000:
-        raise UserError(f"{name}: focal_length_mm {pose.focal_length_mm:g} given; give 5 to 1000")
-    if abs(pose.pitch_deg) > 90:
-        raise UserError(f"{name}: pitch_deg {pose.pitch_deg:g} given; give -90 to 90")
-    return pose
+        if value is None:
+            raise UserError(f"{name}: {key} is 'None'; give a number")
+    try:
+        return KeyPose(**entry)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def _check_times(name: str, poses: Sequence[KeyPose]) -> None:
+    if not poses:
+        raise UserError(f"{name}: no key pose; give one or more")
+    for before, after in itertools.pairwise(poses):
+        if after.time_s <= before.time_s:
+            raise UserError(f"{name}: time_s {after.time_s:g} follows {before.time_s:g}; let times rise")
 
 
 def _interpolated(poses: Sequence[KeyPose], times: Array, usual: tuple[float, float]) -> list[Array]:
     """yaw, pitch, roll, distance and focal length [T] of smooth curves through the poses that do not overshoot (Fritsch
     and Carlson, "Monotone piecewise cubic interpolation", 1980), held before the first and after the last."""
+    _check_times("camera", poses)
     keys = np.array([
         [pose.yaw_deg, pose.pitch_deg, pose.roll_deg, pose.distance_m or usual[0], pose.focal_length_mm or usual[1]]
         for pose in poses

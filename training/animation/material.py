@@ -77,6 +77,8 @@ class Reader:
     footage: Footage
     detector: LandmarkDetector | None
     progress: Show = silent
+    until_s: float | None = None
+    """What videos show after it is not read."""
 
     @functools.cached_property
     def _tracked(self) -> dict[str, tuple[Seen, Fit]]:
@@ -94,7 +96,7 @@ class Reader:
     def expressions(self, text: str) -> Expressions:
         """Of a clip's or a video's pictures, as the encoder reads them, or of a recording. Raises UserError for what is
         none of these."""
-        if text.endswith(".npz"):
+        if text.lower().endswith(".npz"):
             return read_recorded_expressions(text, self.encode, self.head)
         name = parse_clip(text)
         if name is not None:
@@ -106,7 +108,7 @@ class Reader:
 
     def poses(self, text: str) -> Poses:
         """Of a clip's head, a tracked video, or a recording. Raises UserError for what is none of these."""
-        if text.endswith(".npz"):
+        if text.lower().endswith(".npz"):
             return read_recorded_poses(text, self.head)
         name = parse_clip(text)
         if name is not None:
@@ -118,7 +120,7 @@ class Reader:
     def _track(self, text: str) -> tuple[Seen, Fit]:
         if text not in self._tracked:
             detector = self._finds(f"driver {text}")
-            seen = find_faces(*read_video(text), detector, self.progress)
+            seen = find_faces(*read_video(text, until_s=self.until_s), detector, self.progress)
             check_gaps(text, seen.found.numpy(), seen.fps, _MOST_MISSING_S)
             size = seen.pictures.shape[1], seen.pictures.shape[2]
             self._tracked[text] = seen, fit_head(self.head, seen.points, seen.visible, seen.found, size)

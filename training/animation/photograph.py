@@ -24,6 +24,8 @@ from training.tracking.fit import fit_head
 
 Array = NDArray[Any]
 
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""Pillow knows others, some of which start programs."""
 MOST_PIXELS: Final = 8192 * 8192
 _LONGEST_EDGE: Final = 1024
 """Larger ones are scaled down before anything is looked for."""
@@ -36,7 +38,7 @@ def read_photograph(path: str | Path) -> Tensor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its size, which is checked
-            with Image.open(path) as image:
+            with Image.open(path, formats=_FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise UserError(f"portrait {path}: is {image.width} x {image.height}; give a smaller picture")
                 image.draft("RGB", (_LONGEST_EDGE, _LONGEST_EDGE))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+import signal
 import socket
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -26,36 +29,37 @@ _POLICY: Final = (
 
 
 def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Callable[[str], None] = print) -> None:
-    """Serve on loopback until Ctrl-C; ``ready`` is told the address. Uploads and videos go with the process.
+    """Serve on loopback until Ctrl-C or SIGTERM; ``ready`` is told the address. Uploads and videos go with the process.
 
-    Raises UserError where the port is taken or gradio is not installed.
+    Raises UserError where the port is taken, gradio is not installed, or the studio's corpus cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # read when gradio is imported
+    with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder, _until_told() as ended:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
         page, options = make_page(dataclasses.replace(studio, folder=folder))
         try:
             _, url, _ = page.launch(
                 server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
                 quiet=True, **options,
             )  # fmt: skip
+            ready(url)
+            ended.wait()
         except OSError as error:
             raise UserError(f"port {port}: cannot be listened on ({error}); give another by --port") from None
-        ready(url)
-        try:
-            page.block_thread()
-        except KeyboardInterrupt:
+        finally:
             page.close(verbose=False)
+            del os.environ["GRADIO_TEMP_DIR"]
 
 
 def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
     """The page, and what it is to be launched with."""
     gradio = _gradio()
+    uploads = _uploads(gradio)
     clips = [(name.rsplit(":", 1)[1], k) for k, name in enumerate(studio.clips)]
     with gradio.Blocks(title="factorportrait", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gradio.Markdown("# A portrait, animated\nWhat this makes is synthetic, and says so in its metadata.")
         with gradio.Row():
             with gradio.Column():
-                picture = gradio.File(
+                picture = uploads(
                     label=f"Portrait: a picture ({', '.join(KINDS['portrait'])})",
                     file_types=[*KINDS["portrait"]],
                     height=120,
@@ -63,7 +67,7 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
                 own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
                 shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
             with gradio.Column():
-                video = gradio.File(
+                video = uploads(
                     label=f"Driver: a video or recording ({', '.join(KINDS['driver'])})",
                     file_types=[*KINDS["driver"]],
                     height=120,
@@ -102,7 +106,7 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
         def turn(camera: dict[str, float]) -> Any:
             return studio.preview(**_camera(camera))
 
-        said = _said(gradio)
+        said = functools.partial(_said, gradio)
         if clips:
             page.load(said(look), [picture, own], shown, show_progress="hidden", api_visibility="private")
         for event in (picture.change, own.change):
@@ -120,8 +124,23 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "theme": gradio.themes.Default(font="system-ui", font_mono="monospace"),
-        "app_kwargs": {"middleware": [_policy()], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        "app_kwargs": {"middleware": _middleware(), "docs_url": None, "redoc_url": None, "openapi_url": None},
     }
+
+
+@contextlib.contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; signals reach the main thread alone."""
+    ended = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _camera(value: Any) -> dict[str, float]:
@@ -132,23 +151,20 @@ def _camera(value: Any) -> dict[str, float]:
         raise UserError("camera: has no yaw_deg and pitch_deg; drag it") from None
 
 
-def _said(gradio: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A function whose UserErrors are shown on the page, with uploads by their names alone."""
+def _said(gradio: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, whose UserErrors are shown on the page, with uploads by their names alone."""
 
-    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def said(*arguments: Any, **named: Any) -> Any:
-            try:
-                return function(*arguments, **named)
-            except UserError as error:
-                words = str(error)
-                for upload in (a for a in arguments if isinstance(a, str) and os.sep in a):
-                    words = words.replace(upload, Path(upload).name)
-                raise gradio.Error(words, print_exception=False) from None
+    @functools.wraps(function)
+    def said(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except UserError as error:
+            words = str(error)
+            for upload in (a for a in arguments if isinstance(a, str) and os.sep in a):
+                words = words.replace(upload, Path(upload).name)
+            raise gradio.Error(words, print_exception=False) from None
 
-        return said
-
-    return wrap
+    return said
 
 
 def _gradio() -> Any:
@@ -160,9 +176,26 @@ def _gradio() -> Any:
     return gradio
 
 
-def _policy() -> Any:
+def _uploads(gradio: Any) -> Any:
+    """`gradio.File` that takes what was uploaded and no address to download from."""
+
+    class Uploads(gradio.File):
+        async def async_move_resource_to_block_cache(self, path: Any) -> Any:
+            if path is not None and "://" in str(path):
+                raise gradio.Error("upload a file; an address is not fetched", print_exception=False)
+            return await super().async_move_resource_to_block_cache(path)
+
+        def get_block_name(self) -> str:
+            return "file"
+
+    return Uploads
+
+
+def _middleware() -> list[Any]:
+    """Other hosts' names, which a page elsewhere may have bound to this machine, are refused; see also `_POLICY`."""
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     async def add(request: Any, call_next: Any) -> Any:
         response = await call_next(request)
@@ -170,7 +203,8 @@ def _policy() -> Any:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    return Middleware(BaseHTTPMiddleware, dispatch=add)
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    return [hosts, Middleware(BaseHTTPMiddleware, dispatch=add)]
 
 
 def _free_port() -> int:

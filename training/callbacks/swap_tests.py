@@ -22,7 +22,7 @@ from training.sampler import SamplerSettings
 from training.sheets import case_sheet, case_videos, condition_videos, video_grid
 from training.swap_report import UNSWAPPED
 from training.swaps import Trial, make_trials, measure_swaps, predictions
-from training.video_file import save_video
+from training.video_file import PROVENANCE, save_video
 
 
 class SwapTests(lightning.Callback):
@@ -98,7 +98,7 @@ class SwapTests(lightning.Callback):
         picture = case_sheet(sheet)
         picture.save(folder / f"step-{step:08d}.png")
         video, frames = folder / f"step-{step:08d}.mp4", video_grid(rows)
-        save_video(video, frames, self._fps)
+        save_video(video, frames, self._fps, PROVENANCE)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("swaps/sheet", np.asarray(picture), step, dataformats="HWC")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,12 +14,15 @@ import torch
 from torch import Tensor
 
 from datagen.geometry.surface import make_surface
+from datagen.heads.model import HeadModel
 from training.animation.shot import AnimationSettings, model_head, shoot
 from training.data.clips import Clips
 from training.device import check_device
 from training.evaluation.features import frechet_distance
 from training.evaluation.instruments import Instruments
 from training.evaluation.measure import Measure, scene_of
+from training.evaluation.metrics import METRICS
+from training.evaluation.readings import displacements
 from training.evaluation.takes import Take, TakeSettings, make_takes
 from training.portrait import Portrait
 from training.progress import Show, silent
@@ -73,7 +77,7 @@ def evaluate(
     head = model_head(portrait)
     takes = make_takes(Clips(corpus, split=split, subset=subset), portrait, head, settings)
     surface = make_surface(head, portrait.footage.subdivision)
-    measure = Measure(head, portrait.encode, instruments, portrait.footage.fps, _apart(takes))
+    measure = Measure(head, portrait.encode, instruments, portrait.footage.fps, _apart(takes), _moved(takes, head))
     measured, seen = [], _Seen(instruments)
     for done, take in enumerate(takes):
         video = shoot(portrait, take.shot, head, animation)[0]
@@ -92,11 +96,30 @@ def evaluate(
             seen.add({GENERATED: video, TRUTH: take.truth.video, REFERENCE: still})
         measured.append(Measured(take.name, take.recipe, take.yaw_deg, values))
         progress(done + 1, len(takes), f"{done + 1} of {len(takes)} videos")
-    missing = instruments.missing()
-    if settings.protocol == "cross":
-        missing["psnr, ssim, lpips, fréchet distance"] = "nobody rendered what a cross-driven video should show"
     distances, samples = seen.distances()
+    missing = _missing(settings.protocol, instruments, measured, distances)
     return Evaluation(settings.protocol, corpus, split, tuple(measured), missing, distances, samples)
+
+
+def _missing(
+    protocol: str, instruments: Instruments, measured: list[Measured], distances: dict[str, float]
+) -> dict[str, str]:
+    """Words of each metric that no video has a value of, and why."""
+    found = {name for take in measured for name, value in take.values[GENERATED].items() if math.isfinite(value)} | (
+        {"frechet"} if distances else set()
+    )
+    reasons = {"frechet": "fewer than two samples", "expression": "one driver alone, or no face was found"}
+    for name in ("expression_landmarks", "head_pose_deg", "identity"):
+        reasons[name] = "no face was found"
+    for name in ("camera_deg", "view_consistency"):
+        reasons[name] = "clips have one view, or no face was found in both"
+    reasons["temporal"] = "single frames, or nothing is seen in two"
+    reasons |= instruments.missing()
+    if protocol == "cross":
+        unseen = ("psnr", "psnr_mouth_eyes", "ssim", "lpips", "frechet")
+        reasons |= dict.fromkeys(unseen, "nobody rendered what a cross-driven video should show")
+    words = {**{name: metric.words for name, metric in METRICS.items()}, "frechet": "Fréchet distance"}
+    return {words[name]: reasons[name] for name in words if name not in found}
 
 
 class _Seen:
@@ -118,6 +141,11 @@ class _Seen:
         if samples < 2:
             return {}, samples
         return {kind: frechet_distance(of[kind], of[TRUTH]) for kind in (GENERATED, REFERENCE)}, samples
+
+
+def _moved(takes: list[Take], head: HeadModel) -> float:
+    """Metres by which drivers' landmarks are moved from neutral, on average."""
+    return float(np.mean([np.linalg.norm(displacements(head, take.driver), axis=-1).mean() for take in takes]))
 
 
 def _apart(takes: list[Take]) -> float:

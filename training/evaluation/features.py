@@ -18,7 +18,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from manifests.errors import UserError
 
-_OF_FRAMES: Final = ("dinov2", "dinov2_with_registers", "vit", "clip_vision_model")
+_OF_FRAMES: Final = ("dinov2", "dinov2_with_registers", "vit", "clip", "clip_vision_model")
 _OF_VIDEOS: Final = ("videomae",)
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -33,6 +33,8 @@ class Features(nn.Module):
     deviation: Tensor
 
     def __init__(self, network: nn.Module, mean: Tensor, deviation: Tensor) -> None:
+        """``mean`` and ``deviation`` [3] are of colours in [0, 1]. Raises TypeError for a configuration that does not
+        say how large pictures are."""
         super().__init__()
         self.network = network
         self.kind = str(network.config.model_type)  # type: ignore[union-attr]
@@ -55,8 +57,8 @@ class Features(nn.Module):
 
 
 def load_features(folder: str | Path) -> Features:
-    """Raises UserError for a folder of another kind of network, without safetensors, or where transformers is not
-    installed."""
+    """Raises UserError for a folder of another kind of network, one whose safetensors are missing or not its own, or
+    where transformers is not installed."""
     try:
         import transformers
     except ImportError:
@@ -67,20 +69,33 @@ def load_features(folder: str | Path) -> Features:
         known = ", ".join((*_OF_FRAMES, *_OF_VIDEOS))
         raise UserError(f"features {folder}: its config.json is of kind {str(kind)[:40]!r}; give one of {known}")
     transformers.utils.logging.disable_progress_bar()
+    loader: Any = transformers.CLIPVisionModel if kind == "clip" else transformers.AutoModel
+    mean, deviation = _colours(folder / "preprocessor_config.json")
     try:
-        network = transformers.AutoModel.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False
+        network, loaded = loader.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
+        missing = sorted(name for name in loaded["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise ValueError(f"{len(missing)} weights are missing, {missing[0]} among them")
+        features = Features(network, mean, deviation)
     except Exception as error:  # whatever a folder that lacks weights or holds others leads to
-        raise UserError(f"features {folder}: cannot be read ({' '.join(str(error).split())[:160]})") from None
-    told = folder / "preprocessor_config.json"
-    colours = _read_json(told) if told.is_file() else {}
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"features {folder}: cannot be read ({reason}); take another copy of the network") from None
+    return features.eval().requires_grad_(False)
+
+
+def _colours(path: Path) -> tuple[Tensor, Tensor]:
+    told = _read_json(path) if path.is_file() else {}
     try:
-        mean = torch.tensor(colours.get("image_mean", _MEAN), dtype=torch.float32).view(3)
-        deviation = torch.tensor(colours.get("image_std", _DEVIATION), dtype=torch.float32).view(3)
+        mean = torch.tensor(told.get("image_mean", _MEAN), dtype=torch.float32).view(3)
+        deviation = torch.tensor(told.get("image_std", _DEVIATION), dtype=torch.float32).view(3)
+        sound = bool(mean.isfinite().all() and deviation.isfinite().all() and (deviation > 0).all())
     except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"features {told}: image_mean and image_std are no three numbers; restore it") from None
-    return Features(network, mean, deviation).eval().requires_grad_(False)
+        sound = False
+    if not sound:
+        raise UserError(f"features {path}: image_mean and image_std are no three numbers; restore it")
+    return mean, deviation
 
 
 def frechet_distance(features: Tensor, others: Tensor) -> float:

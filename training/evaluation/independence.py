@@ -24,7 +24,7 @@ from training.animation.shot import AnimationSettings, Shot, model_head, shoot
 from training.data.clips import Clips
 from training.evaluation.metrics import rotation_error_deg
 from training.evaluation.readings import Judge, Reading, displacements
-from training.evaluation.takes import TakeSettings, make_takes, told_rotation
+from training.evaluation.takes import Take, TakeSettings, make_takes, told_rotation
 from training.landmarks.detector import LandmarkDetector
 from training.portrait import Portrait
 from training.progress import Show, silent
@@ -70,6 +70,8 @@ class Independence:
 
     matrix: tuple[tuple[float, ...], ...]
     videos: int
+    rendered: tuple[float, ...] = ()
+    """[4]: the same readings of rendered videos when the camera alone is changed: what they move by themselves."""
 
     def to_json(self) -> str:
         return json.dumps({"changed": FACTORS, "read": READINGS, **dataclasses.asdict(self)}, indent=2) + "\n"
@@ -84,6 +86,9 @@ class Independence:
         ]
         for name, row in zip(FACTORS, self.matrix, strict=True):
             lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in row)} |")
+        if self.rendered:
+            cells = " | ".join(f"{value:.2f}" for value in self.rendered)
+            lines.append(f"| camera, of rendered videos | {cells} |")
         return "\n".join(lines) + "\n"
 
 
@@ -115,16 +120,20 @@ def read_change(first: tuple[Told, Reading], second: tuple[Told, Reading]) -> Ch
     )
 
 
-def independence_matrix(changes: Sequence[tuple[tuple[Change, ...], tuple[Change, ...]]]) -> Independence:
-    """From (told, read) of each video, both a change for each of `FACTORS`. Raises UserError where a condition was not
-    changed at all."""
+def independence_matrix(
+    changes: Sequence[tuple[tuple[Change, ...], tuple[Change, ...]]], rendered: Sequence[Change] = ()
+) -> Independence:
+    """From (told, read) of each video, both a change for each of `FACTORS`; ``rendered`` are what was read of rendered
+    videos before two cameras. Raises UserError where a condition was not changed at all."""
     told = np.array([[change.row() for change in each] for each, _ in changes]).mean(axis=0)
     read = np.array([[change.row() for change in each] for _, each in changes]).mean(axis=0)
     own = told[list(_OWN), range(len(READINGS))]
     for name, value in zip(READINGS, own, strict=True):
         if not value > 0:
             raise UserError(f"independence: {name} is not changed by any of the videos; take clips that differ in it")
-    return Independence(tuple(tuple(float(x) for x in row) for row in read / own), len(changes))
+    shares = (read / own).tolist()
+    floor = (np.mean([change.row() for change in rendered], axis=0) / own).tolist() if rendered else ()
+    return Independence(tuple(tuple(row) for row in shares), len(changes), tuple(floor))
 
 
 def measure_independence(
@@ -145,7 +154,8 @@ def measure_independence(
     takes = make_takes(Clips(corpus, split=split), portrait, head, TakeSettings("novel-view", clips, seed=seed))
     if len(takes) < 2:
         raise UserError(f"independence: {len(takes)} clip of split {split!r}; it needs two or more")
-    judge, changes = Judge(portrait.encode, detector, head), []
+    judge, fps = Judge(portrait.encode, detector, head), portrait.footage.fps
+    changes, rendered = [], []
     for done, take in enumerate(takes):
         partner, shot = takes[(done + 1) % len(takes)], take.shot
         assert take.other_camera is not None  # the protocol asks for two views
@@ -158,7 +168,7 @@ def measure_independence(
         readings = []
         for each, driver in shots:
             video = shoot(portrait, each, head, animation)[0]
-            reading = judge.read(video, each.camera.intrinsics, portrait.footage.fps, each.face.shape)
+            reading = judge.read(video, each.camera.intrinsics, fps, each.face.shape)
             if reading is not None:
                 readings.append((_told(each, driver, head), reading))
         if len(readings) == len(shots):
@@ -167,10 +177,27 @@ def measure_independence(
                 tuple(told_change(base[0], other[0]) for other in varied),
                 tuple(read_change(base, other) for other in varied),
             ))  # fmt: skip
+        seen = _rendered(take, judge, fps, head)
+        if seen is not None:
+            rendered.append(seen)
         progress(done + 1, len(takes), f"{done + 1} of {len(takes)} clips")
     if not changes:
         raise UserError("independence: no face is found in the videos; train model and detector longer")
-    return independence_matrix(changes)
+    return independence_matrix(changes, rendered)
+
+
+def _rendered(take: Take, judge: Judge, fps: float, head: HeadModel) -> Change | None:
+    """What is read of a take's rendered videos, before its two cameras; None where a face is not found."""
+    told_and_read = []
+    for truth, camera in ((take.truth, take.shot.camera), (take.other_truth, take.other_camera)):
+        assert truth is not None
+        assert camera is not None
+        reading = judge.read(truth.video, camera.intrinsics, fps, take.shot.face.shape)
+        if reading is None:
+            return None
+        told_and_read.append((_told(dataclasses.replace(take.shot, camera=camera), take.driver, head), reading))
+    first, second = told_and_read
+    return read_change(first, second) if (first[1].found & second[1].found).any() else None
 
 
 def _moved(first: Array, second: Array) -> float:

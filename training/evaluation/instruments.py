@@ -28,16 +28,17 @@ class Instruments:
     """Where all of them are."""
 
     def missing(self) -> dict[str, str]:
-        """What is not measured, and why."""
+        """Metrics that are not measured, and why."""
         missing = {}
         if self.detector is None:
-            missing["expression, head pose, camera"] = "need a landmark detector (--landmarks)"
+            names = ("expression", "expression_landmarks", "head_pose_deg", "camera_deg")
+            missing = dict.fromkeys(names, "needs a landmark detector (--landmarks)")
         if self.identity is None or self.detector is None:
             missing["identity"] = "needs an identity encoder (--identity) and a landmark detector (--landmarks)"
         if self.lpips is None:
             missing["lpips"] = "needs AlexNet's weights (--lpips)"
         if self.features is None:
-            missing["fréchet distance"] = "needs a folder of a feature network (--features)"
+            missing["frechet"] = "needs a folder of a feature network (--features)"
         return missing
 
 

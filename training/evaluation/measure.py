@@ -41,6 +41,7 @@ class Scene:
 
 
 def scene_of(take: Take, surface: Surface, head: HeadModel) -> Scene:
+    """What a take truly shows."""
     return Scene(take, surface.faces, true_vertices(take, surface, head))
 
 
@@ -61,6 +62,8 @@ class Measure:
     fps: float
     apart: float
     """Mean distance of codes between one driver and the next."""
+    moved_m: float
+    """Mean by which drivers' landmarks are moved from neutral."""
 
     def __call__(self, scene: Scene, video: Tensor, other: Tensor | None) -> dict[str, float]:
         """Each metric that can be measured, of a video [3, T, H, W] in [-1, 1], and the same moments from the take's
@@ -85,6 +88,7 @@ class Measure:
         return values
 
     def against_truth(self, video: Tensor, truth: Truth) -> dict[str, float]:
+        """What compares a video pixel by pixel with the rendered one."""
         weights = region_weights(truth.alpha[None], truth.landmarks[None])
         values = {
             "psnr": float(psnr(video[None], truth.video[None], weights["foreground"])),
@@ -109,10 +113,8 @@ class Measure:
         wanted = displacements(self.head, take.driver)[found]
         moved = reading.displacements[found]
         return {
-            "expression": distance / self.apart,
-            "expression_landmarks": float(
-                np.linalg.norm(moved - wanted, axis=-1).mean() / max(np.linalg.norm(wanted, axis=-1).mean(), 1e-6)
-            ),
+            "expression": distance / self.apart if self.apart else math.nan,
+            "expression_landmarks": float(np.linalg.norm(moved - wanted, axis=-1).mean() / max(self.moved_m, 1e-6)),
             "head_pose_deg": rotation_error_deg(reading.head_in_camera[found], take.head_in_camera()[found]),
         }
 

@@ -52,7 +52,7 @@ METRICS: Final = {
     "expression_landmarks": Metric(
         "expression distance by landmarks", "", False,
         "how far landmarks of a head fitted to the video are moved from neutral otherwise than the driver's, by how "
-        "far the driver's are: 1 is a face that never moves",
+        "far drivers' are on average: 1 is a face that never moves",
     ),
     "head_pose_deg": Metric(
         "head pose error", "degrees", False,

@@ -14,6 +14,7 @@ from datagen.geometry.cameras import focal_from_intrinsics
 from datagen.heads.landmark_model import LandmarkModel
 from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
+from training.animation.material import codes_of
 from training.encode import Encode
 from training.landmarks.detector import LandmarkDetector
 from training.sheets import as_pictures
@@ -65,7 +66,7 @@ class Judge:
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
         return Reading(
             points=points,
-            codes=self.encode.codes(video[None], points[None])[0],
+            codes=codes_of(self.encode, video, points),
             head_in_camera=fit.world_to_camera[:3, :3] @ rotation_matrices(fit.motion.root),
             displacements=displacements(self.head, fit.motion),
             found=seen.found.numpy(),

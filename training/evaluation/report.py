@@ -6,9 +6,10 @@ import dataclasses
 import html
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from training.evaluation.evaluate import GENERATED, REFERENCE, TRUTH, Evaluation, Measured
 from training.evaluation.metrics import METRICS
@@ -40,7 +41,7 @@ def groups(evaluation: Evaluation) -> Iterator[tuple[str, tuple[Measured, ...]]]
     yield "all", evaluation.takes
     recipes = sorted({take.recipe for take in evaluation.takes})
     for recipe in recipes if len(recipes) > 1 else ():
-        yield recipe, tuple(take for take in evaluation.takes if take.recipe == recipe)
+        yield re.sub(r"[^\w .-]", "_", recipe), tuple(take for take in evaluation.takes if take.recipe == recipe)
     for low, high in _YAW_BINS_DEG:
         some = tuple(take for take in evaluation.takes if low <= take.yaw_deg < high)
         if some and len(some) < len(evaluation.takes):
@@ -61,7 +62,8 @@ def to_json(evaluation: Evaluation) -> str:
         "corpus": evaluation.corpus,
         "split": evaluation.split,
         "summary": figures,
-        "frechet": {**evaluation.frechet, "samples": evaluation.frechet_samples} if evaluation.frechet else None,
+        "frechet": _finite(evaluation.frechet),
+        "frechet samples": evaluation.frechet_samples,
         "takes": [_finite(dataclasses.asdict(take)) for take in evaluation.takes],
         "not measured": evaluation.not_measured,
         "metrics": {name: dataclasses.asdict(metric) for name, metric in METRICS.items()},
@@ -147,10 +149,11 @@ def _table(block: str) -> str:
 
 def _figures(take: Measured) -> str:
     found = take.values[GENERATED]
-    return ", ".join(f"{METRICS[name].words} {found[name]:.2f}" for name in METRICS if name in found)
+    known = [name for name in METRICS if math.isfinite(found.get(name, math.nan))]
+    return ", ".join(f"{METRICS[name].words} {found[name]:.2f}" for name in known)
 
 
-def _finite(value: object) -> object:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

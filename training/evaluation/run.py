@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from training.animation.beside import PROVENANCE, beside
+from training.animation.beside import beside
 from training.animation.shot import AnimationSettings, model_head
 from training.device import check_device
 from training.evaluation.evaluate import evaluate
@@ -17,7 +17,7 @@ from training.evaluation.takes import Take, TakeSettings
 from training.portrait import load_portrait
 from training.progress import Show, silent
 from training.sheets import as_pictures, video_grid
-from training.video_file import save_video
+from training.video_file import PROVENANCE, save_video
 
 _VIDEOS = "videos"
 

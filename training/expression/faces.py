@@ -33,7 +33,7 @@ class Faces:
     crops: Tensor
     """uint8 [N, 3, size, size]."""
     moment: Array
-    """int64 [N]: rows of `targets` and `identity`."""
+    """int64 [N]: rows of `targets` and `coefficients`."""
     clip: Array
     """int64 [N]."""
     frame: Array

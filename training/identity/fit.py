@@ -79,7 +79,7 @@ def fit_identity(
     """Train on split ``train`` and write the model folder ``out``.
 
     Equal corpora, settings and numbers of threads give equal bytes. Raises UserError for a corpus that has no such
-    split, fewer than two people, or a person who is seen once, and for a place that is taken.
+    split, or fewer than two people who are seen twice, and for a place that is taken. Who is seen once is left out.
     """
     settings = settings or IdentitySettings()
     check_place(out)
@@ -90,14 +90,14 @@ def fit_identity(
     )  # fmt: skip
     encoder = train_identity(faces, settings, progress)
     save_identity(encoder, out)
-    return IdentityFit(Path(out), encoder.digest, len(set(faces.identity.tolist())))
+    return IdentityFit(Path(out), encoder.digest, len(faces_of_people(faces)))
 
 
 def train_identity(faces: Faces, settings: IdentitySettings, progress: Show = silent) -> CnnIdentity:
     """Raises UserError for faces of fewer than two people who are seen twice."""
     people = faces_of_people(faces)
     if len(people) < 2:
-        raise UserError(f"identity: {len(people)} people of split 'train' are seen twice; an encoder needs hundreds")
+        raise UserError(f"identity: {len(people)} people of split 'train' are seen twice; take hundreds, in two views")
     generator = torch_generator(settings.seed, "identity", "batches")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(settings.seed, "identity", "weights"))

@@ -16,17 +16,21 @@ Array = NDArray[Any]
 MOST_FRAMES: Final = 3000
 LONGEST_EDGE: Final = 640
 """Larger frames are scaled down: a face's landmarks need no more."""
+_FORMATS: Final = "mov,matroska,avi,mpegts,ogg,flv,gif"
+"""FFmpeg knows others, some of which read further files."""
 _LARGEST: Final = 8192 * 8192
 
 
-def read_video(path: str | Path, most: int = MOST_FRAMES, edge: int = LONGEST_EDGE) -> tuple[Array, float]:
-    """uint8 [T, H, W, 3], upright, and frames a second.
+def read_video(
+    path: str | Path, most: int = MOST_FRAMES, edge: int = LONGEST_EDGE, until_s: float | None = None
+) -> tuple[Array, float]:
+    """uint8 [T, H, W, 3], upright, and frames a second; only what is shown before ``until_s`` if that is given.
 
     Raises UserError for what is no video, holds no frame, is damaged, or has more frames than ``most``.
     """
     frames: list[Array] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options={"format_whitelist": _FORMATS}) as container:
             if not container.streams.video:
                 raise UserError(f"video {path}: holds no pictures; give a video")
             stream = container.streams.video[0]
@@ -37,6 +41,8 @@ def read_video(path: str | Path, most: int = MOST_FRAMES, edge: int = LONGEST_ED
             share = min(1.0, edge / max(width, height))
             size = max(2, round(width * share)), max(2, round(height * share))
             for frame in container.decode(stream):
+                if until_s is not None and len(frames) >= max(1.0, until_s * fps):
+                    break
                 if len(frames) == most:
                     raise UserError(f"video {path}: has more than {most} frames; cut it")
                 picture = frame.reformat(*size, format="rgb24").to_ndarray()

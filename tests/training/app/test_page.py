@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import socket
+import subprocess
+import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +23,14 @@ from selenium.webdriver.common.keys import Keys
 
 from factorportrait import main
 from manifests.errors import UserError
-from tests.browser import one, until
+from tests.browser import WAIT_S, one, until
 from tests.conftest import Generated
 from training.app.page import HOST, make_page, serve
 from training.app.studio import Studio
 from training.data.clips import Clips
 from training.landmarks.load import load_detector
 from training.pipeline import PortraitPipeline
+from training.video_file import save_video
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,11 @@ def test_a_picture_and_a_video_that_are_uploaded(opened: webdriver.Chrome, corpu
     before = source(opened, "#portrait img")
     upload(opened, 0, tmp_path / "me.png")
     until(opened, lambda: source(opened, "#portrait img") not in (None, before))
+    save_video(tmp_path / "driver.mp4", np.repeat(window.rgb, 4, axis=0), 10)
+    upload(opened, 0, tmp_path / "driver.mp4")  # the portrait's own place shows the picture now
+    until(opened, lambda: "driver.mp4" in opened.find_element(By.TAG_NAME, "body").text)
+    one(opened, "#animate").click()
+    until(opened, lambda: source(opened, "#video video"))
 
 
 @pytest.mark.parametrize(
@@ -118,10 +129,40 @@ def test_the_server_limits_what_is_uploaded_and_loads_from_nowhere_else(address:
     assert "default-src 'self'" in policy
     _, options = make_page(studio)
     assert options["max_file_size"] == 64 * 2**20
+    elsewhere = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:  # a name that another page has bound to this machine
+        urllib.request.urlopen(elsewhere)
+    assert refused.value.code == 400
     for path in ("docs", "openapi.json", "gradio_api/file=/etc/passwd"):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f"{address}{path}")
         assert error.value.code in (403, 404)
+
+
+@pytest.mark.parametrize("path", ["https://elsewhere.example/me.png", "/etc/passwd", "tiny-000000000.v00"])
+def test_only_what_was_uploaded_is_read(address: str, path: str) -> None:
+    """Asked as the page asks, without the page."""
+    given = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": [given, None], "fn_index": 1, "session_hash": "stranger"}
+    headers = {"Content-Type": "application/json"}
+    join = urllib.request.Request(f"{address}gradio_api/queue/join", json.dumps(asked).encode(), headers)
+    with urllib.request.urlopen(join) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash=stranger") as answer:
+        told = [json.loads(line[6:]) for line in answer.read().decode().splitlines() if line.startswith("data: ")]
+    (done,) = (message for message in told if message["msg"] == "process_completed")
+    assert not done["success"]
+
+
+def test_it_ends_when_it_is_told_to_and_leaves_nothing(animated: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "factorportrait", "app", "--checkpoint", str(animated), "--no-open"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert process.stdout is not None
+    assert HOST in process.stdout.readline()
+    assert any(path.name.startswith("factorportrait-app-") for path in tmp_path.iterdir())
+    process.terminate()
+    assert process.wait(WAIT_S) == 0
+    assert not any(path.name.startswith("factorportrait-app-") for path in tmp_path.iterdir())
 
 
 def test_a_port_that_is_taken(studio: Studio) -> None:

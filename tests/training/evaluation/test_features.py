@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from manifests.errors import UserError
 from training.evaluation.features import frechet_distance, load_features
@@ -33,9 +34,10 @@ def test_colours_are_what_the_folder_says(dino: Path, tmp_path: Path) -> None:
     told = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     assert not torch.allclose(load_features(folder)(VIDEO), before)
-    (folder / "preprocessor_config.json").write_text('{"image_mean": "grey"}')
-    with pytest.raises(UserError, match="image_mean and image_std are no three numbers"):
-        load_features(folder)
+    for wrong in ('{"image_mean": "grey"}', '{"image_std": [0, 1, 1]}', '{"image_mean": [1, 2]}'):
+        (folder / "preprocessor_config.json").write_text(wrong)
+        with pytest.raises(UserError, match="image_mean and image_std are no three numbers"):
+            load_features(folder)
 
 
 def test_the_distance_of_gaussians() -> None:
@@ -59,6 +61,9 @@ def test_folders_that_hold_none(dino: Path, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "evil.Evil"}}))
     (folder / "evil.py").write_text("raise SystemExit('ran')")
     load_features(folder)  # and what it names is not run
+    save_file({"another": torch.zeros(2)}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="weights are missing"):
+        load_features(folder)
     (folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"features .*model: cannot be read"):
         load_features(folder)

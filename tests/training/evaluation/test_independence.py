@@ -29,6 +29,7 @@ def read(truth: Told, leak: float = 0.0) -> Reading:
     """What a judge sees of it; with a leak, expressions follow the head's yaw."""
     yaw = float(Rotation.from_matrix(truth.head[0]).as_euler("yxz", degrees=True)[0])
     return Reading(
+        points=torch.zeros(FRAMES, 70, 2),
         codes=truth.codes + leak * yaw,
         head_in_camera=truth.camera @ truth.head,
         displacements=truth.displacements,
@@ -49,6 +50,14 @@ def test_true_readings_are_ideal() -> None:
     np.testing.assert_allclose(found.matrix, [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], atol=1e-4)
     assert found.videos == 2
     assert "| head pose | 0.00 | 0.00 | 1.00 | 0.00 |" in found.to_markdown()
+
+
+def test_rendered_videos_are_a_row_of_their_own() -> None:
+    _, (_, _, camera) = changes(leak=0.05)
+    found = independence_matrix([changes()], [camera, camera])
+    np.testing.assert_allclose(found.rendered, [0, 0, 0, 1], atol=1e-3)
+    assert "| camera, of rendered videos | 0.00 | 0.00 | 0.00 | 1.00 |" in found.to_markdown()
+    assert "rendered videos" not in independence_matrix([changes()]).to_markdown()
 
 
 def test_a_leak_shows_where_it_is() -> None:

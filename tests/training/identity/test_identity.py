@@ -116,7 +116,7 @@ def test_what_is_wrong_is_said(corpus: Generated, taught: Path, tmp_path: Path) 
         ({"format": 9}, "of format 9"),
         ({"width": 2**40}, "width is"),
         ({"size": 17}, "size 17"),
-        ({"code_size": 9}, "take another copy"),
+        ({"code_size": 9}, "its config.json is another's"),
     ):
         folder = tmp_path / "damaged"
         folder.mkdir(exist_ok=True)

@@ -1,0 +1,218 @@
+"""A page on this machine: upload a portrait, choose a driver, drag the camera, see the video."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from manifests.errors import UserError
+from training.app.studio import KINDS, MOST_FRAMES, MOST_PITCH_DEG, MOST_YAW_DEG, PATHS, Studio
+
+MOST_UPLOAD_MB: Final = 64
+HOST: Final = "127.0.0.1"
+
+_POLICY: Final = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
+"""The page takes nothing from any other host."""
+
+
+def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Callable[[str], None] = print) -> None:
+    """Serve on loopback until Ctrl-C or SIGTERM; ``ready`` is told the address. Uploads and videos go with the process.
+
+    Raises UserError where the port is taken, gradio is not installed, or the studio's corpus cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder, _until_told() as ended:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
+        page, options = make_page(dataclasses.replace(studio, folder=folder))
+        try:
+            _, url, _ = page.launch(
+                server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
+                quiet=True, **options,
+            )  # fmt: skip
+            ready(url)
+            ended.wait()
+        except OSError as error:
+            raise UserError(f"port {port}: cannot be listened on ({error}); give another by --port") from None
+        finally:
+            page.close(verbose=False)
+            del os.environ["GRADIO_TEMP_DIR"]
+
+
+def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
+    """The page, and what it is to be launched with."""
+    gradio = _gradio()
+    uploads = _uploads(gradio)
+    clips = [(name.rsplit(":", 1)[1], k) for k, name in enumerate(studio.clips)]
+    with gradio.Blocks(title="factorportrait", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gradio.Markdown("# A portrait, animated\nWhat this makes is synthetic, and says so in its metadata.")
+        with gradio.Row():
+            with gradio.Column():
+                picture = uploads(
+                    label=f"Portrait: a picture ({', '.join(KINDS['portrait'])})",
+                    file_types=[*KINDS["portrait"]],
+                    height=120,
+                )
+                own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
+                shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
+            with gradio.Column():
+                video = uploads(
+                    label=f"Driver: a video or recording ({', '.join(KINDS['driver'])})",
+                    file_types=[*KINDS["driver"]],
+                    height=120,
+                )
+                clip = gradio.Dropdown(clips, label="or a clip", value=min(1, len(clips) - 1) if clips else None)
+                gradio.Markdown("Drag the camera:")
+                pad = gradio.HTML(
+                    {"yaw_deg": 0, "pitch_deg": 0}, html_template=_asset("camera_pad.html"),
+                    css_template=_asset("camera_pad.css"), js_on_load=_asset("camera_pad.js"), most_yaw=MOST_YAW_DEG,
+                    most_pitch=MOST_PITCH_DEG, elem_id="camera",
+                )  # fmt: skip
+                mesh = gradio.Image(
+                    studio.preview(0, 0), label="what it sees", interactive=False, buttons=[], elem_id="mesh"
+                )
+                path = gradio.Radio([(words, name) for name, words in PATHS.items()], value="hold", label="Its path")
+            with gradio.Column():
+                frames = gradio.Slider(1, MOST_FRAMES, value=16, step=1, label="Frames")
+                seed = gradio.Number(0, precision=0, label="Seed")
+                button = gradio.Button("Animate", variant="primary", elem_id="animate")
+                made = gradio.Video(label="Video", autoplay=True, loop=True, interactive=False, elem_id="video")
+                beside = gradio.Video(label="beside what it was made from", interactive=False, loop=True)
+
+        def look(upload: str | None, chosen: int | None) -> Any:
+            return studio.portrait(studio.source("portrait", upload, chosen))
+
+        def animate(
+            upload: str | None, own: int | None, driver: str | None, clip: int | None, camera: dict[str, float],
+            path: str, frames: int, seed: int, progress: Any = gradio.Progress(),  # noqa: B008 - how gradio asks for it
+        ) -> tuple[str, str]:  # fmt: skip
+            return studio.make(
+                studio.source("portrait", upload, own), studio.source("driver", driver, clip), **_camera(camera),
+                path=path, frames=int(frames), seed=int(seed or 0),
+                progress=lambda done, total, words: progress((done, total), desc=words),
+            )  # fmt: skip
+
+        def turn(camera: dict[str, float]) -> Any:
+            return studio.preview(**_camera(camera))
+
+        said = functools.partial(_said, gradio)
+        if clips:
+            page.load(said(look), [picture, own], shown, show_progress="hidden", api_visibility="private")
+        for event in (picture.change, own.change):
+            event(said(look), [picture, own], shown, api_visibility="private")
+        pad.input(said(turn), pad, mesh, show_progress="hidden", trigger_mode="always_last", api_visibility="private")
+        button.click(
+            said(animate), [picture, own, video, clip, pad, path, frames, seed], [made, beside],
+            concurrency_limit=1, concurrency_id="model", api_visibility="private",
+        )  # fmt: skip
+    page.queue(max_size=16)
+    return page, {
+        "max_file_size": MOST_UPLOAD_MB * 2**20,
+        "footer_links": [],
+        "share": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "theme": gradio.themes.Default(font="system-ui", font_mono="monospace"),
+        "app_kwargs": {"middleware": _middleware(), "docs_url": None, "redoc_url": None, "openapi_url": None},
+    }
+
+
+@contextlib.contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; signals reach the main thread alone."""
+    ended = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _camera(value: Any) -> dict[str, float]:
+    """Raises UserError for what the pad does not send."""
+    try:
+        return {name: float(value[name]) for name in ("yaw_deg", "pitch_deg")}
+    except (KeyError, TypeError, ValueError):
+        raise UserError("camera: has no yaw_deg and pitch_deg; drag it") from None
+
+
+def _said(gradio: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, whose UserErrors are shown on the page, with uploads by their names alone."""
+
+    @functools.wraps(function)
+    def said(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except UserError as error:
+            words = str(error)
+            for upload in (a for a in arguments if isinstance(a, str) and os.sep in a):
+                words = words.replace(upload, Path(upload).name)
+            raise gradio.Error(words, print_exception=False) from None
+
+    return said
+
+
+def _gradio() -> Any:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio
+    except ImportError:
+        raise UserError("app: needs gradio; pip install 'factorportrait[app]'") from None
+    return gradio
+
+
+def _uploads(gradio: Any) -> Any:
+    """`gradio.File` that takes what was uploaded and no address to download from."""
+from gradio.events import Dependency
+
+    class Uploads(gradio.File):
+        async def async_move_resource_to_block_cache(self, path: Any) -> Any:
+            if path is not None and "://" in str(path):
+                raise gradio.Error("upload a file; an address is not fetched", print_exception=False)
+            return await super().async_move_resource_to_block_cache(path)
+
+        def get_block_name(self) -> str:
+            return "file"
+
+    return Uploads
+
+
+def _middleware() -> list[Any]:
+    """Other hosts' names, which a page elsewhere may have bound to this machine, are refused; see also `_POLICY`."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    async def add(request: Any, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    return [hosts, Middleware(BaseHTTPMiddleware, dispatch=add)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _asset(name: str) -> str:
+    return (files("training.app") / name).read_text()
