@@ -101,9 +101,10 @@ def test_a_picture_and_a_video_that_are_uploaded(opened: webdriver.Chrome, corpu
     until(opened, lambda: source(opened, "#portrait img") not in (None, before))
     save_video(tmp_path / "driver.mp4", np.repeat(window.rgb, 4, axis=0), 10)
     upload(opened, 0, tmp_path / "driver.mp4")  # the portrait's own place shows the picture now
-    until(opened, lambda: "driver.mp4" in opened.find_element(By.TAG_NAME, "body").text)
+    until(opened, lambda: not opened.find_elements(By.CSS_SELECTOR, "input[type=file]"))
     one(opened, "#animate").click()
-    until(opened, lambda: source(opened, "#video video"))
+    until(opened, lambda: source(opened, "#video video") or toasts(opened))
+    assert not toasts(opened)
 
 
 @pytest.mark.parametrize(

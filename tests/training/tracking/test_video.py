@@ -47,16 +47,18 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     save_video(tmp_path / "long.mp4", ramp(9), 5)
     whole = (tmp_path / "long.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 3])
-    with av.open(str(tmp_path / "sound.wav"), "w") as container:
+    with av.open(str(tmp_path / "sound.mov"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile long.mp4\n")  # not what it seems, and refused
     for name, said in (
         ("text.mp4", "cannot be read"),
         ("absent.mp4", "cannot be read"),
         ("cut.mp4", "cannot be read|frames at"),
-        ("sound.wav", "holds no pictures"),
+        ("sound.mov", "holds no pictures"),
+        ("list.mp4", "cannot be read"),
     ):
         with pytest.raises(UserError, match=f"{name}: .*({said})"):
             read_video(tmp_path / name)
