@@ -53,25 +53,16 @@ def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Ca
 def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
     """The page, and what it is to be launched with."""
     gradio = _gradio()
-    uploads = _uploads(gradio)
     clips = [(name.rsplit(":", 1)[1], k) for k, name in enumerate(studio.clips)]
     with gradio.Blocks(title="factorportrait", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gradio.Markdown("# A portrait, animated\nWhat this makes is synthetic, and says so in its metadata.")
         with gradio.Row():
             with gradio.Column():
-                picture = uploads(
-                    label=f"Portrait: a picture ({', '.join(KINDS['portrait'])})",
-                    file_types=[*KINDS["portrait"]],
-                    height=120,
-                )
+                picture = _uploaded(gradio, "Portrait: a picture", KINDS["portrait"])
                 own = gradio.Dropdown(clips, label="or a clip's first frame", value=0 if clips else None)
                 shown = gradio.Image(label="as the model sees it", interactive=False, buttons=[], elem_id="portrait")
             with gradio.Column():
-                video = uploads(
-                    label=f"Driver: a video or recording ({', '.join(KINDS['driver'])})",
-                    file_types=[*KINDS["driver"]],
-                    height=120,
-                )
+                video = _uploaded(gradio, "Driver: a video or recording", KINDS["driver"])
                 clip = gradio.Dropdown(clips, label="or a clip", value=min(1, len(clips) - 1) if clips else None)
                 gradio.Markdown("Drag the camera:")
                 pad = gradio.HTML(
@@ -176,19 +167,18 @@ def _gradio() -> Any:
     return gradio
 
 
-def _uploads(gradio: Any) -> Any:
-    """`gradio.File` that takes what was uploaded and no address to download from."""
+def _uploaded(gradio: Any, words: str, kinds: tuple[str, ...]) -> Any:
+    """A `gradio.File` that takes what was uploaded, and no address to download from."""
+    file = gradio.File(label=f"{words} ({', '.join(kinds)})", file_types=[*kinds], height=120)
+    move = file.async_move_resource_to_block_cache
 
-    class Uploads(gradio.File):
-        async def async_move_resource_to_block_cache(self, path: Any) -> Any:
-            if path is not None and "://" in str(path):
-                raise gradio.Error("upload a file; an address is not fetched", print_exception=False)
-            return await super().async_move_resource_to_block_cache(path)
+    async def guarded(path: Any) -> Any:
+        if path is not None and "://" in str(path):
+            raise gradio.Error("upload a file; an address is not fetched", print_exception=False)
+        return await move(path)
 
-        def get_block_name(self) -> str:
-            return "file"
-
-    return Uploads
+    file.async_move_resource_to_block_cache = guarded  # gradio writes stubs beside whoever derives a class from its own
+    return file
 
 
 def _middleware() -> list[Any]:
