@@ -119,7 +119,7 @@ def _missing(
         unseen = ("psnr", "psnr_mouth_eyes", "ssim", "lpips", "frechet")
         reasons |= dict.fromkeys(unseen, "nobody rendered what a cross-driven video should show")
     words = {**{name: metric.words for name, metric in METRICS.items()}, "frechet": "Fréchet distance"}
-    return {words[name]: reasons[name] for name in words if name not in found}
+    return {words[name]: reasons.get(name, "nothing of it is shown") for name in words if name not in found}
 
 
 class _Seen:

@@ -94,7 +94,9 @@ def _state(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"LPIPS {path}: cannot be read ({error.strerror}); name a file of AlexNet's weights") from None
     except Exception as error:  # whatever a file that is no archive of tensors leads to
-        raise UserError(f"LPIPS {path}: holds no tensors ({' '.join(str(error).split())[:100]})") from None
+        raise UserError(
+            f"LPIPS {path}: holds no tensors ({type(error).__name__}); give torchvision's alexnet-owt-*.pth"
+        ) from None
     if not isinstance(state, dict):
         raise UserError(f"LPIPS {path}: holds no state dict; give torchvision's alexnet-owt-*.pth")
     return state
