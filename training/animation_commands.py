@@ -196,11 +196,7 @@ def _track_report(arguments: argparse.Namespace) -> None:
             focal_known=arguments.focal_known,
             progress=progress,
         )
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "tracking.md").write_text(report.to_markdown())
-    (out / "tracking.json").write_text(report.to_json())
-    print(report.to_markdown())
+    _write_into(arguments.out, "tracking", report)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -268,11 +264,15 @@ def _independence(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             progress=progress,
         )
-    out = Path(arguments.out)
+    _write_into(arguments.out, "independence", found)
+
+
+def _write_into(folder: str, name: str, report: Any) -> None:
+    out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "independence.md").write_text(found.to_markdown())
-    (out / "independence.json").write_text(found.to_json())
-    print(found.to_markdown())
+    (out / f"{name}.md").write_text(report.to_markdown())
+    (out / f"{name}.json").write_text(report.to_json())
+    print(report.to_markdown())
 
 
 def _scales(words: list[str]) -> dict[str, float]:

@@ -153,11 +153,7 @@ def _expression_report(arguments: argparse.Namespace, progress: Any) -> None:
     from training.expression.report import report_and_sheet
 
     report, sheet = report_and_sheet(load_encoder(arguments.out), arguments.corpus, progress=progress)
-    beside = Path(arguments.out)
-    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
-    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
-    sheet.save(beside.with_name(f"{beside.name}-report.png"))
-    print(report.to_markdown())
+    _write_beside(arguments.out, report, sheet)
 
 
 def _landmarks(arguments: argparse.Namespace) -> None:
@@ -174,11 +170,7 @@ def _landmarks(arguments: argparse.Namespace) -> None:
         print(fit_landmarks(arguments.corpus, arguments.out, LandmarkSettings(**given), progress))
         detector = load_detector(arguments.out).to(arguments.device)
         report, sheet = report_landmarks(detector, arguments.corpus, progress=progress)
-    beside = Path(arguments.out)
-    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
-    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
-    sheet.save(beside.with_name(f"{beside.name}-report.png"))
-    print(report.to_markdown())
+    _write_beside(arguments.out, report, sheet)
 
 
 def _identity(arguments: argparse.Namespace) -> None:
@@ -197,9 +189,16 @@ def _identity(arguments: argparse.Namespace) -> None:
         report = report_identity(
             load_identity(arguments.out), arguments.corpus, device=arguments.device, progress=progress
         )
-    beside = Path(arguments.out)
-    beside.with_name(f"{beside.name}-report.md").write_text(report.to_markdown())
-    beside.with_name(f"{beside.name}-report.json").write_text(report.to_json())
+    _write_beside(arguments.out, report)
+
+
+def _write_beside(out: str, report: Any, sheet: Any = None) -> None:
+    """A model's report as OUT-report.md, .json and perhaps .png."""
+    folder = Path(out)
+    folder.with_name(f"{folder.name}-report.md").write_text(report.to_markdown())
+    folder.with_name(f"{folder.name}-report.json").write_text(report.to_json())
+    if sheet is not None:
+        sheet.save(folder.with_name(f"{folder.name}-report.png"))
     print(report.to_markdown())
 
 

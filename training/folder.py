@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import safetensors
@@ -105,6 +106,23 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{file}: holds no JSON object; take another copy of the model")
     return config
+
+
+def check_config(
+    folder: Path, config: Mapping[str, Any], version: int, sizes: Mapping[str, range] = MappingProxyType({})
+) -> None:
+    """Raises UserError for a folder of another version than the one that is read, and for a size that is none of those
+    that it may be: they come before memory is taken for them."""
+    if config.get("format") != version:
+        raise UserError(
+            f"{folder}: is of format {str(config.get('format'))[:20]}, this version reads {version}; train it again"
+        )
+    for name, known in sizes.items():
+        if type(config.get(name)) is not int or config[name] not in known:
+            raise UserError(
+                f"{folder}: {name} is {str(config.get(name))[:40]}, not {known.start} to {known.stop - 1} in steps of "
+                f"{known.step}; take another copy of the model"
+            )
 
 
 def plugged_in(folder: Path, config: Mapping[str, Any], own: Mapping[str, Any], group: str, what: str) -> Any:

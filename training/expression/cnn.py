@@ -15,7 +15,7 @@ from manifests.errors import UserError
 from training.expression.encoder import ExpressionEncoder
 from training.expression.network import FaceNetwork
 from training.expression.targets import MeanFace
-from training.folder import CONFIG, digest, load_weights, read_tensors, write_folder
+from training.folder import CONFIG, check_config, digest, load_weights, read_tensors, write_folder
 
 KIND: Final = "expression"
 FORMAT: Final = 1
@@ -103,10 +103,7 @@ def save_cnn(encoder: CnnEncoder, folder: str | Path) -> None:
 
 def load_cnn(folder: Path, config: dict[str, Any]) -> CnnEncoder:
     """Raises UserError for a folder of another version, or a damaged one."""
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: is of format {str(config.get('format'))[:20]}, this version reads {FORMAT}; train it again"
-        )
+    check_config(folder, config, FORMAT)
     names = config.get("target_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{folder / CONFIG}: target_names is no list of names; take another copy of the model")

@@ -16,7 +16,7 @@ from manifests.errors import UserError
 from training.expression.crop import in_crop
 from training.expression.encoder import ExpressionEncoder
 from training.expression.faces import read_faces
-from training.folder import CONFIG, check_place, digest, read_tensors, write_folder
+from training.folder import CONFIG, check_config, check_place, digest, read_tensors, write_folder
 from training.progress import Show, silent
 
 KIND: Final = "landmarks-as-expression"
@@ -75,10 +75,7 @@ def fit_points(
 
 def load_points(folder: Path, config: dict[str, Any]) -> PointsEncoder:
     """Raises UserError for a folder of another version, or a damaged one."""
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: is of format {str(config.get('format'))[:20]}, this version reads {FORMAT}; train it again"
-        )
+    check_config(folder, config, FORMAT)
     tensors = read_tensors(folder)
     components, mean = tensors.get("components"), tensors.get("mean")
     size = 2 * LANDMARK_COUNT

@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from manifests.errors import UserError
 from training.expression.crop import crop_faces
 from training.expression.network import FaceNetwork
-from training.folder import digest, load_weights, plugged_in, read_config, read_tensors, write_folder
+from training.folder import check_config, digest, load_weights, plugged_in, read_config, read_tensors, write_folder
 from training.identity.encoder import IdentityEncoder
 
 KIND: Final = "identity"
@@ -21,7 +20,7 @@ ENTRY_POINTS: Final = "factorportrait.identity_encoders"
 
 Loader = Callable[[Path, dict[str, Any]], IdentityEncoder]
 
-_LIMITS: Final = {"size": (16, 256), "width": (4, 256), "code_size": (2, 1024)}
+_SIZES: Final = {"size": range(16, 257, 8), "width": range(4, 257), "code_size": range(2, 1025)}
 
 
 class CnnIdentity(IdentityEncoder):
@@ -35,7 +34,7 @@ class CnnIdentity(IdentityEncoder):
         self.digest = digest(self.config(), network.state_dict())
 
     def config(self) -> dict[str, Any]:
-        sizes = {name: getattr(self, name) for name in _LIMITS}
+        sizes = {name: getattr(self, name) for name in _SIZES}
         return {"kind": KIND, "format": FORMAT, **sizes}
 
     def _embed(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
@@ -61,15 +60,7 @@ def load_identity(path: str | Path) -> IdentityEncoder:
 
 
 def _load(folder: Path, config: dict[str, Any]) -> CnnIdentity:
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: is of format {str(config.get('format'))[:20]}, this version reads {FORMAT}; train it again"
-        )
-    for name, (least, most) in _LIMITS.items():
-        if type(config.get(name)) is not int or not least <= config[name] <= most:
-            raise UserError(f"{folder}: {name} is {str(config.get(name))[:40]}; take another copy of the model")
-    if config["size"] % 8:
-        raise UserError(f"{folder}: size {config['size']} is no multiple of 8; take another copy of the model")
+    check_config(folder, config, FORMAT, _SIZES)
     network = FaceNetwork(config["code_size"], config["size"], config["width"])
     load_weights(network, read_tensors(folder), folder)
-    return CnnIdentity(network.eval(), **{name: config[name] for name in _LIMITS})
+    return CnnIdentity(network.eval(), **{name: config[name] for name in _SIZES})

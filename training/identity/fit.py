@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +10,23 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from manifests.errors import UserError, require
 from training.device import check_device
-from training.ema import update_average
 from training.expression.augment import augment
 from training.expression.faces import Faces, read_faces
 from training.expression.network import FaceNetwork
 from training.folder import check_place
 from training.identity.cnn import CnnIdentity, save_identity
 from training.progress import Show, silent
-from training.rate import rate
+from training.small_network import train_network
 from training.streams import stream, torch_generator
 
 Array = NDArray[Any]
 
 _TEMPERATURE: Final = 0.1
-_AVERAGE: Final = 0.995
 
 
 @dataclass(frozen=True)
@@ -103,19 +100,16 @@ def train_identity(faces: Faces, settings: IdentitySettings, progress: Show = si
         torch.manual_seed(stream(settings.seed, "identity", "weights"))
         network = FaceNetwork(settings.code_size, settings.size, settings.width)
     network.to(settings.device)
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * rate(step / settings.steps)
+
+    def lesson() -> tuple[Tensor, str]:
         loss = told_apart(network(draw_pairs(faces, people, settings.people, generator).to(settings.device)))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        update_average(average, network, step, _AVERAGE)
-        progress(step + 1, settings.steps, f"step {step + 1} of {settings.steps}, loss {loss.item():.3f}")
-    return CnnIdentity(average.cpu().eval(), settings.size, settings.width, settings.code_size)
+        return loss, f"loss {loss.item():.3f}"
+
+    average = train_network(
+        network, lesson, steps=settings.steps, learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay, progress=progress,
+    )  # fmt: skip
+    return CnnIdentity(average, settings.size, settings.width, settings.code_size)
 
 
 def faces_of_people(faces: Faces) -> list[Array]:

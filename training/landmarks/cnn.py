@@ -8,15 +8,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from manifests.errors import UserError
-from training.folder import digest, load_weights, read_tensors, write_folder
+from training.folder import check_config, digest, load_weights, read_tensors, write_folder
 from training.landmarks.detector import Detection, LandmarkDetector
 from training.landmarks.network import LandmarkNetwork, Told
 from training.landmarks.portraits import cut_out, square, turned_back
 
 KIND: Final = "landmarks"
 FORMAT: Final = 1
-_LIMITS: Final = {"width": (4, 256), "picture_size": (32, 256)}
+_SIZES: Final = {"width": range(4, 257), "picture_size": range(32, 257, 8)}
 _LOOK: Final = 1.5
 """Edge of what is looked at again, in edges of the box of the points that were found."""
 _LOOKS: Final = 2
@@ -79,15 +78,7 @@ def save_cnn(detector: CnnDetector, folder: str | Path) -> None:
 
 def load_cnn(folder: Path, config: dict[str, Any]) -> CnnDetector:
     """Raises UserError for a folder of another version, or a damaged one."""
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: is of format {str(config.get('format'))[:20]}, this version reads {FORMAT}; train it again"
-        )
-    for name, (least, most) in _LIMITS.items():
-        if type(config.get(name)) is not int or not least <= config[name] <= most:
-            raise UserError(f"{folder}: {name} is {str(config.get(name))[:40]}; take another copy of the model")
-    if config["picture_size"] % 8:
-        raise UserError(f"{folder}: picture_size {config['picture_size']} is no multiple of 8; take another copy")
+    check_config(folder, config, FORMAT, _SIZES)
     network = LandmarkNetwork(config["width"])
     load_weights(network, read_tensors(folder), folder)
     return CnnDetector(network.eval(), config["width"], config["picture_size"])

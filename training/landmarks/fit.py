@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from training.device import check_device
-from training.ema import update_average
 from training.folder import check_place
 from training.landmarks.cnn import CnnDetector, save_cnn
 from training.landmarks.lessons import Batch, draw_batch, measure
@@ -19,10 +16,8 @@ from training.landmarks.network import LandmarkNetwork
 from training.landmarks.portraits import read_portraits
 from training.landmarks.settings import LandmarkSettings
 from training.progress import Show, silent
-from training.rate import rate
+from training.small_network import train_network
 from training.streams import stream, torch_generator
-
-_AVERAGE: Final = 0.995
 
 
 @dataclass(frozen=True)
@@ -57,21 +52,17 @@ def fit_landmarks(
         torch.manual_seed(stream(settings.seed, "landmarks", "weights"))
         network = LandmarkNetwork(settings.width)
     network.to(settings.device)
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * rate(step / settings.steps)
+
+    def lesson() -> tuple[Tensor, str]:
         batch = _to(draw_batch(portraits, settings.batch, settings.picture_size, generator), settings.device)
         loss = measure(network(batch.pictures), batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        update_average(average, network, step, _AVERAGE)
-        words = f"step {step + 1} of {settings.steps}, points off by {float(loss.error):.2%} of the picture"
-        progress(step + 1, settings.steps, words)
-    detector = CnnDetector(average.cpu().eval(), settings.width, settings.picture_size)
+        return loss.total, f"points off by {float(loss.error):.2%} of the picture"
+
+    average = train_network(
+        network, lesson, steps=settings.steps, learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay, progress=progress,
+    )  # fmt: skip
+    detector = CnnDetector(average, settings.width, settings.picture_size)
     save_cnn(detector, out)
     return LandmarkFit(Path(out), detector.digest, len(portraits))
 

@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said(corpus: Generated, taught: Path, tmp_path: Path) 
         ({"kind": "tea"}, "'tea'"),
         ({"format": 9}, "of format 9"),
         ({"width": 2**40}, "width is"),
-        ({"size": 17}, "size 17"),
+        ({"size": 17}, "in steps of 8"),
         ({"code_size": 9}, "its config.json is another's"),
     ):
         folder = tmp_path / "damaged"

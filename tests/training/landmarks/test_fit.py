@@ -123,7 +123,7 @@ def test_parts_cover_a_picture(height: int, width: int, tiles: int) -> None:
         ({"kind": "expression"}, "no landmark detector"),
         ({"format": 9}, "is of format 9, this version reads 1"),
         ({"width": 100_000}, "width is 100000"),
-        ({"picture_size": 36}, "no multiple of 8"),
+        ({"picture_size": 36}, "in steps of 8"),
         ({"width": 5}, "tensor"),
     ],
 )
