@@ -78,7 +78,7 @@ def test_the_meter_reads_what_a_card_shows(renderer: ClipRenderer, name: str) ->
 
 @pytest.mark.parametrize("name", shipped_templates())
 def test_no_template_burns_or_crushes_a_person(renderer: ClipRenderer, name: str) -> None:
-    """Over four scenes each, of light and of dark skin in turn: dark looks may be dark, but show the person."""
+    """Over eight scenes each, of light and of dark skin in turn: dark looks may be dark, but show the person."""
     clip, _ = person()
     posed = pose_clip(clip, open_head(), 0)
     cameras = clip.cameras
@@ -90,7 +90,7 @@ def test_no_template_burns_or_crushes_a_person(renderer: ClipRenderer, name: str
         height=64,
     )
     darkest, brightest = (40, 155) if name in ("film", "night") else (75, 215)  # the lightest skin in a bright studio
-    for index in range(4):
+    for index in range(8):
         appearance = dataclasses.replace(clip.spec.appearance, melanin=(0.05, 0.9)[index % 2])
         spec = dataclasses.replace(clip.spec, scene=scene_of(name, index), appearance=appearance)
         frame = next(renderer.frames(dataclasses.replace(clip, spec=spec, cameras=cameras), posed))
