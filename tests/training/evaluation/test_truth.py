@@ -22,7 +22,7 @@ from training.evaluation.readings import Judge, Reading, displacements
 
 FRAMES = 5
 SHARED = {
-    "clips": "1", "identities": "1", "frames": str(FRAMES), "fps": "3", "recipes": "{studio: 1}", "labels": "[]",
+    "clips": "2", "identities": "1", "frames": str(FRAMES), "fps": "3", "recipes": "{studio: 1}", "labels": "[]",
     "splits": "{train: 1, validation: 0, test: 0}", "camera.yaw_deg": "[-35, 35]", "render.samples": "1",
     "motion.speech_share": "0",
 }  # fmt: skip
