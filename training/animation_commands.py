@@ -128,10 +128,11 @@ def _animate(arguments: argparse.Namespace) -> None:
     from training.landmarks.load import load_detector
     from training.portrait import load_portrait
     from training.progress import display
+    from training.video_file import check_video_name
 
     for path in (arguments.out, arguments.side_by_side):
-        if path is not None and Path(path).suffix != ".mp4":
-            raise UserError(f"video {path}: is written as .mp4; name it so")
+        if path is not None:
+            check_video_name(path)
     names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
     settings = AnimationSettings(
         guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
@@ -230,7 +231,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _app(arguments: argparse.Namespace) -> None:
-    from training.app.page import serve
+    from training.app.server import serve
     from training.app.studio import Studio
     from training.pipeline import PortraitPipeline
 

@@ -137,15 +137,19 @@ def _expression(arguments: argparse.Namespace) -> None:
             fit_points(arguments.corpus, arguments.out, size, seed=arguments.seed, progress=progress)
         print(f"{arguments.out}: {size} numbers of landmarks")
         return
-    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
-    if arguments.steps is not None:
-        given["steps"] = arguments.steps
+    given = _given(arguments)
     if arguments.code_size is not None:
         given["sizes"] = CnnSizes(code_size=arguments.code_size)
     with display() as progress:
         print(fit_expression(arguments.corpus, arguments.out, ExpressionSettings(**given), progress=progress))
         if arguments.report:
             _expression_report(arguments, progress)
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a training that were given, and no others."""
+    names = ("steps", "device", "seed")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def _expression_report(arguments: argparse.Namespace, progress: Any) -> None:
@@ -163,9 +167,7 @@ def _landmarks(arguments: argparse.Namespace) -> None:
     from training.landmarks.settings import LandmarkSettings
     from training.progress import display
 
-    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
-    if arguments.steps is not None:
-        given["steps"] = arguments.steps
+    given = _given(arguments)
     with display() as progress:
         print(fit_landmarks(arguments.corpus, arguments.out, LandmarkSettings(**given), progress))
         detector = load_detector(arguments.out).to(arguments.device)
@@ -175,13 +177,12 @@ def _landmarks(arguments: argparse.Namespace) -> None:
 
 def _identity(arguments: argparse.Namespace) -> None:
     from training.identity.cnn import load_identity
-    from training.identity.fit import IdentitySettings, fit_identity
+    from training.identity.fit import fit_identity
     from training.identity.report import report_identity
+    from training.identity.settings import IdentitySettings
     from training.progress import display
 
-    given: dict[str, Any] = {"device": arguments.device, "seed": arguments.seed}
-    if arguments.steps is not None:
-        given["steps"] = arguments.steps
+    given = _given(arguments)
     with display() as progress:
         print(fit_identity(arguments.corpus, arguments.out, IdentitySettings(**given), progress))
         if not arguments.report:

@@ -25,13 +25,20 @@ _OPTIONS = {"preset": "veryfast", "crf": "17", "x264-params": "threads=1:lookahe
 """Equal frames give equal bytes, whatever the machine's number of cores."""
 
 
+def check_video_name(path: str | Path) -> None:
+    """Raises UserError for a video that is not to be an .mp4; to be asked before minutes are spent on it."""
+    if Path(path).suffix != ".mp4":
+        raise UserError(f"video {path}: is written as .mp4; name it so")
+
+
 def save_video(path: str | Path, frames: Array, fps: float, comment: str = "") -> None:
     """Write uint8 [T, H, W, 3] as H.264; an odd last row or column is doubled, for 4:2:0 pairs them. ``comment`` is
     kept in the file.
 
-    A file that was there is replaced once the new one is whole. Raises UserError for what is no video, or where the
-    folder cannot be written.
+    A file that was there is replaced once the new one is whole. Raises UserError for what is no video or has another
+    name, or where the folder cannot be written.
     """
+    check_video_name(path)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape or not fps > 0:
         raise UserError(
             f"video {path}: {frames.dtype} {list(frames.shape)} at {fps} fps given; must be uint8 [T, H, W, 3] above 0"

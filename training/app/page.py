@@ -1,16 +1,10 @@
-"""A page on this machine: upload a portrait, choose a driver, drag the camera, see the video."""
+"""The page: upload a portrait, choose a driver, drag the camera, see the video."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import functools
 import os
-import signal
-import socket
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -19,39 +13,10 @@ from manifests.errors import UserError
 from training.app.studio import KINDS, MOST_FRAMES, MOST_PITCH_DEG, MOST_YAW_DEG, PATHS, Studio
 
 MOST_UPLOAD_MB: Final = 64
-HOST: Final = "127.0.0.1"
-
-_POLICY: Final = (
-    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
-)
-"""The page takes nothing from any other host."""
-
-
-def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Callable[[str], None] = print) -> None:
-    """Serve on loopback until Ctrl-C or SIGTERM; ``ready`` is told the address. Uploads and videos go with the process.
-
-    Raises UserError where the port is taken, gradio is not installed, or the studio's corpus cannot be read.
-    """
-    with tempfile.TemporaryDirectory(prefix="factorportrait-app-") as folder, _until_told() as ended:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
-        page, options = make_page(dataclasses.replace(studio, folder=folder))
-        try:
-            _, url, _ = page.launch(
-                server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
-                quiet=True, **options,
-            )  # fmt: skip
-            ready(url)
-            ended.wait()
-        except OSError as error:
-            raise UserError(f"port {port}: cannot be listened on ({error}); give another by --port") from None
-        finally:
-            page.close(verbose=False)
-            del os.environ["GRADIO_TEMP_DIR"]
 
 
 def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
-    """The page, and what it is to be launched with."""
+    """The page, and what is to be said at its launch."""
     gradio = _gradio()
     clips = [(name.rsplit(":", 1)[1], k) for k, name in enumerate(studio.clips)]
     with gradio.Blocks(title="factorportrait", analytics_enabled=False, delete_cache=(600, 3600)) as page:
@@ -115,23 +80,7 @@ def make_page(studio: Studio) -> tuple[Any, dict[str, Any]]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "theme": gradio.themes.Default(font="system-ui", font_mono="monospace"),
-        "app_kwargs": {"middleware": _middleware(), "docs_url": None, "redoc_url": None, "openapi_url": None},
     }
-
-
-@contextlib.contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; signals reach the main thread alone."""
-    ended = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield ended
-        return
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _camera(value: Any) -> dict[str, float]:
@@ -179,28 +128,6 @@ def _uploaded(gradio: Any, words: str, kinds: tuple[str, ...]) -> Any:
 
     file.async_move_resource_to_block_cache = guarded  # gradio writes stubs beside whoever derives a class from its own
     return file
-
-
-def _middleware() -> list[Any]:
-    """Other hosts' names, which a page elsewhere may have bound to this machine, are refused; see also `_POLICY`."""
-    from starlette.middleware import Middleware
-    from starlette.middleware.base import BaseHTTPMiddleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    async def add(request: Any, call_next: Any) -> Any:
-        response = await call_next(request)
-        response.headers["Content-Security-Policy"] = _POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return [hosts, Middleware(BaseHTTPMiddleware, dispatch=add)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _asset(name: str) -> str:

@@ -8,7 +8,6 @@ video distance", 2024).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from manifests.errors import UserError
+from training.folder import read_config
 
 _OF_FRAMES: Final = ("dinov2", "dinov2_with_registers", "vit", "clip", "clip_vision_model")
 _OF_VIDEOS: Final = ("videomae",)
@@ -64,13 +64,13 @@ def load_features(folder: str | Path) -> Features:
     except ImportError:
         raise UserError("features: need transformers; pip install 'factorportrait[evaluation]'") from None
     folder = Path(folder)
-    kind = _read_json(folder / "config.json").get("model_type")
+    kind = read_config(folder).get("model_type")
     if kind not in (*_OF_FRAMES, *_OF_VIDEOS):
         known = ", ".join((*_OF_FRAMES, *_OF_VIDEOS))
         raise UserError(f"features {folder}: its config.json is of kind {str(kind)[:40]!r}; give one of {known}")
     transformers.utils.logging.disable_progress_bar()
     loader: Any = transformers.CLIPVisionModel if kind == "clip" else transformers.AutoModel
-    mean, deviation = _colours(folder / "preprocessor_config.json")
+    mean, deviation = _colours(folder)
     try:
         network, loaded = loader.from_pretrained(
             str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
@@ -85,8 +85,9 @@ def load_features(folder: str | Path) -> Features:
     return features.eval().requires_grad_(False)
 
 
-def _colours(path: Path) -> tuple[Tensor, Tensor]:
-    told = _read_json(path) if path.is_file() else {}
+def _colours(folder: Path) -> tuple[Tensor, Tensor]:
+    path = folder / "preprocessor_config.json"
+    told = read_config(folder, path.name) if path.is_file() else {}
     try:
         mean = torch.tensor(told.get("image_mean", _MEAN), dtype=torch.float32).view(3)
         deviation = torch.tensor(told.get("image_std", _DEVIATION), dtype=torch.float32).view(3)
@@ -116,15 +117,3 @@ class _Given(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"features {path}: cannot be read ({error.strerror}); give a folder of transformers") from None
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise UserError(f"features {path}: holds no JSON object; give a folder of transformers")
-    return content

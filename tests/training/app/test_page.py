@@ -25,7 +25,8 @@ from factorportrait import main
 from manifests.errors import UserError
 from tests.browser import WAIT_S, one, until
 from tests.conftest import Generated
-from training.app.page import HOST, make_page, serve
+from training.app.page import make_page
+from training.app.server import HOST, launch, serve
 from training.app.studio import Studio
 from training.data.clips import Clips
 from training.landmarks.load import load_detector
@@ -43,8 +44,7 @@ def studio(animated: Path, corpus: Generated, learnt: Path, tmp_path_factory: py
 
 @pytest.fixture(scope="module")
 def address(studio: Studio) -> Iterator[str]:
-    page, options = make_page(studio)
-    _, url, _ = page.launch(server_name=HOST, prevent_thread_lock=True, quiet=True, **options)
+    page, url = launch(studio)
     yield url
     page.close(verbose=False)
 

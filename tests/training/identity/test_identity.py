@@ -19,8 +19,10 @@ from training.expression.faces import Faces, read_faces
 from training.expression.network import FaceNetwork
 from training.identity.cnn import CnnIdentity, load_identity, save_identity
 from training.identity.encoder import IdentityEncoder
-from training.identity.fit import IdentitySettings, draw_pairs, faces_of_people, told_apart, train_identity
+from training.identity.fit import train_identity
+from training.identity.lessons import draw_pairs, faces_of_people, told_apart
 from training.identity.report import report_identity
+from training.identity.settings import IdentitySettings
 
 QUICK = IdentitySettings(size=32, width=4, code_size=8, steps=2, people=4)
 
