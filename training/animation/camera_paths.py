@@ -56,7 +56,8 @@ class KeyPose:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
+            usual = value is None and name in ("distance_m", "focal_length_mm")
+            if not usual and (type(value) not in (int, float) or not math.isfinite(value)):
                 raise UserError(f"{name} is {str(value)[:40]!r}; give a number")
         if self.distance_m is not None and not NEAREST_M <= self.distance_m <= _FARTHEST_M:
             raise UserError(

@@ -11,7 +11,7 @@ import pytest
 
 from datagen.geometry.cameras import camera_centre, look_at, project
 from manifests.errors import UserError
-from training.animation.camera_paths import CameraTrack, camera_path, check_outside
+from training.animation.camera_paths import CameraTrack, KeyPose, camera_path, check_outside
 from training.footage import Footage
 
 CENTRE = (0.0, 0.09, 0.05)
@@ -107,6 +107,33 @@ def test_key_poses_are_met_and_not_overshot(tmp_path: Path) -> None:
 def test_files_that_are_none(content: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=said):
         camera_path(write(tmp_path / "k.json", content), TIMES, FOOTAGE, CENTRE, (64, 80))
+
+
+def test_key_poses_without_a_file(tmp_path: Path) -> None:
+    told = [{"time_s": 0.0, "yaw_deg": -10.0}, {"time_s": 1.0, "yaw_deg": 20.0, "distance_m": 0.9}]
+    from_file = camera_path(write(tmp_path / "k.json", told), TIMES, FOOTAGE, CENTRE, (64, 80))
+    given = camera_path([KeyPose(**pose) for pose in told], TIMES, FOOTAGE, CENTRE, (64, 80))
+    np.testing.assert_array_equal(given.world_to_camera, from_file.world_to_camera)
+    np.testing.assert_array_equal(given.intrinsics, from_file.intrinsics)
+    for poses, said in (([], "no key pose"), ([KeyPose(1), KeyPose(1)], "let times rise")):
+        with pytest.raises(UserError, match=said):
+            camera_path(poses, TIMES, FOOTAGE, CENTRE, (64, 80))
+
+
+@pytest.mark.parametrize(
+    ("pose", "said"),
+    [
+        ({"time_s": None}, "time_s is 'None'; give a number"),
+        ({"time_s": 0, "yaw_deg": float("nan")}, "yaw_deg is 'nan'; give a number"),
+        ({"time_s": 0, "yaw_deg": None}, "yaw_deg is 'None'"),
+        ({"time_s": 0, "distance_m": 0.01}, "the inside of a head"),
+        ({"time_s": 0, "pitch_deg": 170}, "give -90 to 90"),
+        ({"time_s": 0, "focal_length_mm": 1}, "give 5 to 1000"),
+    ],
+)
+def test_a_key_pose_that_is_none(pose: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        KeyPose(**pose)
 
 
 def test_what_is_no_camera(tmp_path: Path) -> None:
