@@ -137,12 +137,13 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
         _copy_model(codec_folder(trained.codec), beside / "codec")
         codec = read_config(beside / "codec")
         _copy_model(trained.expression, beside / "expression")
-        licence = None
+        classes, licence = dict(_CLASSES), None
         if landmarks is not None:
+            classes["landmarks"] = ["training.landmarks.load", "load_detector"]
             _copy_model(Path(landmarks), beside / _LANDMARKS)
             licence = load_detector(beside / _LANDMARKS).licence
         record = {
-            **_CLASSES,
+            **classes,
             "version": VERSION,
             **settings_record(trained.flow, trained.sampler, trained.footage),
             "digests": {
