@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from manifests.errors import UserError
 from training.expression.load import load_encoder
 from training.expression.points import fit_points
 from training.fit import fit
-from training.folder import CONFIG
+from training.folder import CONFIG, read_config
 from training.portrait import RECORD
 from training.progress import Show, silent
 from training.report import report_swaps
@@ -43,6 +43,10 @@ class Row:
     """One training."""
 
     name: str
+    steps: int
+    """Of the training."""
+    clips: int
+    """That it was measured on."""
     scalars: dict[str, float]
     """`SwapReport.scalars`."""
 
@@ -68,13 +72,11 @@ def ablate(
     What is trained already is not trained again, and one that was stopped goes on. Raises UserError for a name that is
     none, and as `fit` and `report_swaps`.
     """
-    out = Path(out)
+    out, table = Path(out), "ablations.json"
     for name in only:
         if name not in ABLATIONS:
             raise UserError(f"ablation {name!r}: is none; choose {', '.join(ABLATIONS)}")
-    table, rows = out / "ablations.json", dict[str, Row]()
-    if table.is_file():
-        rows = {name: Row(name, scalars) for name, scalars in json.loads(table.read_text()).items()}
+    rows = _read(out, table) if (out / table).is_file() else {}
     for name in only:
         encoder = expression
         if name == "landmarks":
@@ -89,10 +91,11 @@ def ablate(
             report = report_swaps(
                 run / "model", corpus, run / "report", split=split, clips=clips, device=device, progress=progress
             )
-        rows[name] = Row(name, report.scalars())
+        steps = read_config(run / "model", RECORD).get("training_steps", 0)
+        rows[name] = Row(name, steps, len(report.keys), report.scalars())
         made = [rows[known] for known in ABLATIONS if known in rows]
         (out / "ablations.md").write_text(to_markdown(made))
-        table.write_text(json.dumps({row.name: row.scalars for row in made}, indent=2) + "\n")
+        (out / table).write_text(json.dumps({row.name: _fields(row) for row in made}, indent=2) + "\n")
     return made
 
 
@@ -101,13 +104,31 @@ def to_markdown(rows: Sequence[Row]) -> str:
     lines = [
         "PSNR in dB of unseen people, and by how much another clip's rays, camera, head pose or expression lower it.",
         "",
-        f"| training | {' | '.join(_COLUMNS.values())} |",
-        "| --- |" + " --- |" * len(_COLUMNS),
+        f"| training | steps | clips | {' | '.join(_COLUMNS.values())} |",
+        "| --- | --- | --- |" + " --- |" * len(_COLUMNS),
     ]
     for row in rows:
         cells = (f"{row.scalars[name]:.2f}" if name in row.scalars else "" for name in _COLUMNS)
-        lines.append(f"| {ABLATIONS[row.name]} | {' | '.join(cells)} |")
+        lines.append(f"| {ABLATIONS[row.name]} | {row.steps:,} | {row.clips} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _read(out: Path, table: str) -> dict[str, Row]:
+    """Raises UserError for a file that is damaged."""
+    try:
+        return {name: _row(name, **fields) for name, fields in read_config(out, table).items()}
+    except (TypeError, ValueError, AttributeError):
+        raise UserError(
+            f"{out / table}: holds no rows of trainings; move it away to have them measured again"
+        ) from None
+
+
+def _row(name: str, steps: int, clips: int, scalars: Mapping[str, float]) -> Row:
+    return Row(name, int(steps), int(clips), {key: float(value) for key, value in scalars.items()})
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    return {"steps": row.steps, "clips": row.clips, "scalars": row.scalars}
 
 
 def _words(

@@ -55,6 +55,7 @@ def model_card(
     data: TrainedOn,
     footage: Footage,
     parameters: int,
+    steps: int,
     *,
     untold: tuple[str, ...] = (),
     detector: str | None = None,
@@ -65,6 +66,7 @@ def model_card(
     escaped."""
     facts = [
         ("transformer", f"{parameters / 1e6:,.1f} million parameters"),
+        ("steps of its training", f"{steps:,}"),
         ("videos", f"{footage.frames} frames of {footage.width} x {footage.height} a window, {footage.fps:g} a second"),
         ("head of its normal maps", f"{footage.head} ({footage.head_sha256[:16]})" if footage.head else "unknown"),
         ("conditions it is not told", ", ".join(untold) or "none"),

@@ -153,13 +153,20 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
             },
             "untold": list(trained.untold),
             "trained_on": dataclasses.asdict(trained.data),
+            "training_steps": trained.steps,
         }
         parameters = sum(weight.numel() for weight in trained.transformer.parameters())
         others = {"base": trained.base} if trained.base else {}
         if codec.get("kind") != PATCHES:  # components of patches are fitted here and to nothing else
             others["codec"] = str(codec.get("_class_name"))
         card = model_card(
-            trained.data, trained.footage, parameters, untold=trained.untold, detector=licence, others=others
+            trained.data,
+            trained.footage,
+            parameters,
+            trained.steps,
+            untold=trained.untold,
+            detector=licence,
+            others=others,
         )
         (beside / CARD).write_text(card)
         (beside / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
@@ -199,6 +206,7 @@ class _Trained:
     footage: Footage
     untold: tuple[str, ...]
     data: TrainedOn
+    steps: int
     base: str
     """Name of the folder that it started from; empty if from nothing."""
 
@@ -218,6 +226,7 @@ def _trained(checkpoint: str | Path) -> _Trained:
             footage=Footage(**about["footage"]),
             untold=_conditions(about.get("untold", [])),
             data=TrainedOn(**about.get("trained on", {})),
+            steps=int(stored.get("global_step", 0)),
             base=str(about.get("base", "")),
         )
     except Exception as error:  # whatever fields that are gone, or of other kinds and sizes, lead to

@@ -63,7 +63,7 @@ class FarmSettings:
     worker_memory_gb: float = 6.0
     """Or once its resident memory has passed this."""
     clip_timeout_s: float = 86400.0
-    """A clip that takes longer counts as failed: no worker may hang for ever."""
+    """A clip, or a shard's assembly, that takes longer counts as failed: no worker may hang for ever."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,8 @@ class _Run:
         final = self._shard_attempts.verdict(shard, self._farm.alive_nodes())
         if final is not None:
             path = self._layout.shard_path(shard)
-            raise UserError(f"{path}: cannot be assembled ({final}); give each worker more memory")
+            remedy = "give each worker more memory, and see that the storage answers"
+            raise UserError(f"{path}: cannot be assembled ({final}); {remedy}")
         self._plan.put_back(Assemble(shard))
 
     def _stop_if_hopeless(self, error: str) -> None:

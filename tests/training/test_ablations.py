@@ -26,9 +26,20 @@ def test_a_name_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_row_each() -> None:
-    table = to_markdown([Row(FULL, {"psnr/foreground": 20.0}), Row("landmarks", {"drop/rays/foreground": 1.25})])
-    assert "| everything | 20.00 |" in table
-    assert "| landmarks in place of the learnt expression code |  |  | 1.25 |" in table
+    table = to_markdown(
+        [Row(FULL, 1500, 48, {"psnr/foreground": 20.0}), Row("landmarks", 9, 2, {"drop/rays/foreground": 1.25})]
+    )
+    assert "| everything | 1,500 | 48 | 20.00 |" in table
+    assert "| landmarks in place of the learnt expression code | 9 | 2 |  |  | 1.25 |" in table
+
+
+@pytest.mark.parametrize("text", ['{"full": 5}', '{"full": {"steps": 1, "clips": 2}}', '{"full": {"steps": 1, "clips": '
+                                  '2, "scalars": {"a": "b"}}}', '{"full": {"steps": 1, "clips": 2, "scalars": 5}}',
+                                  "[]", "{"])  # fmt: skip
+def test_a_damaged_table_is_said_before_anything_is_trained(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ablations.json").write_text(text)
+    with pytest.raises(UserError, match=r"ablations\.json: (holds no rows of trainings|holds no JSON|cannot be read)"):
+        ablate("x.yaml", "corpus", "codec", "expression", tmp_path)
 
 
 def test_the_command_trains_what_is_missing(
@@ -45,6 +56,7 @@ def test_the_command_trains_what_is_missing(
     assert capsys.readouterr().out.count("\n| ") >= 4
     found = json.loads((out / "ablations.json").read_text())
     assert list(found) == list(ABLATIONS)
+    assert {(row["steps"], row["clips"]) for row in found.values()} == {(1, 2)}
     models = {name: load_portrait(out / name / "model") for name in found}
     assert models["full"].untold == ()
     assert models["without-normals"].untold == ("pose",)

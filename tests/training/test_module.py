@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,7 @@ def test_a_checkpoint_becomes_a_model_that_predicts_the_same(parts: Parts, tmp_p
     folder = export_portrait(tmp_path / "a.ckpt", tmp_path / "model")
     again = load_portrait(folder)
     assert torch.equal(again.predict(noise_batch()), module.predict(noise_batch()))
+    assert json.loads((folder / "model_index.json").read_text())["training_steps"] == 3
     export_portrait(tmp_path / "a.ckpt", tmp_path / "model")  # replaces it
     (folder / "codec" / "model.safetensors").write_bytes(
         (write_codec(tmp_path / "other", 2) / "model.safetensors").read_bytes()

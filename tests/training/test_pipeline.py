@@ -73,7 +73,7 @@ def test_the_folder_says_what_it_holds_and_runs_nothing_it_names(animated: Path,
 def test_the_card_names_corpus_heads_and_use(corpus: Generated) -> None:
     clips = Clips(str(corpus.out), split=None)
     seen = trained_on(str(corpus.out), clips)
-    text = model_card(seen, Footage(frames=5, fps=10, width=64, height=64), 1_500_000, untold=("pose",))
+    text = model_card(seen, Footage(frames=5, fps=10, width=64, height=64), 1_500_000, 2_000, untold=("pose",))
     header = yaml.safe_load(text.split("---")[1])
     assert header["pipeline_tag"] == "image-to-video"
     spec = clips.spec(0)
@@ -83,8 +83,9 @@ def test_the_card_names_corpus_heads_and_use(corpus: Generated) -> None:
     assert "smplx" in text
     assert "to make anybody seem to say" in text
     assert "| conditions it is not told | pose |" in text
+    assert "| steps of its training | 2,000 |" in text
     assert "rendered people alone" in text
-    based = model_card(seen, Footage(), 1, others={"base": "Wan2.1"})
+    based = model_card(seen, Footage(), 1, 0, others={"base": "Wan2.1"})
     assert "| base | Wan2.1 |" in based
     assert "Its base may be others' work" in based
     assert "rendered people alone" not in based
@@ -92,7 +93,7 @@ def test_the_card_names_corpus_heads_and_use(corpus: Generated) -> None:
 
 def test_a_strangers_names_stay_text() -> None:
     told = TrainedOn((("<script>|`x`", "00"),), 1, 1, (("head", "[a](http://b)", "", "<b>", ""),))
-    text = model_card(told, Footage(), 1)
+    text = model_card(told, Footage(), 1, 0)
     assert "<script>" not in text
     assert "[a](" not in text
     assert "<b>" not in text
