@@ -28,6 +28,7 @@ CURVES = (*TURNS, "translation")
 NAMES = ("head", "expression_names")
 MEMBERS = ("fps", "expression", *NAMES, *CURVES)
 MOST_FRAMES, MOST_SHAPES, MOST_NUMBERS, MOST_LETTERS = 1_000_000, 2_000, 32_000_000, 1024
+NUMBERS = "fiu"
 FPS = (1.0, 1000.0)
 NAMED = (-0.1, 1.3)
 """Coefficients of named shapes run from 0 to 1; capture overshoots a little."""
@@ -68,6 +69,8 @@ def _array(archive: zipfile.ZipFile, name: str) -> Array:
     count = math.prod(shape)
     if name in NAMES and (count > MOST_SHAPES or dtype.itemsize > MOST_LETTERS):
         raise ValueError(f"{name} holds {count} texts of up to {dtype.itemsize} bytes; too many or too long")
+    if name not in NAMES and dtype.kind not in NUMBERS:
+        raise ValueError(f"{name} is {dtype}, no numbers")
     if name not in NAMES and count > MOST_NUMBERS:
         raise ValueError(f"{name} holds {count} numbers; keep at most {MOST_NUMBERS}, by shorter recordings")
     with archive.open(f"{name}.npy") as file:
@@ -110,7 +113,7 @@ def _numbers(path: Path, name: str, array: Array, shape: tuple[int | None, ...])
     fits = array.ndim == len(shape) and all(
         size is None or size == given for size, given in zip(shape, array.shape, strict=False)
     )
-    if array.dtype.kind not in "fiu" or not fits:
+    if array.dtype.kind not in NUMBERS or not fits:
         raise UserError(f"{path}: {name} is {array.dtype} of shape {array.shape}; must be numbers, {wanted}")
     array = array.astype(np.float64)
     if not np.isfinite(array).all():

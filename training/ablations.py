@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from manifests.errors import UserError
+from manifests.errors import UserError, require
+from manifests.reader import CorpusReader
+from training.codec.load import load_codec
 from training.expression.load import load_encoder
 from training.expression.points import fit_points
 from training.fit import fit
-from training.folder import CONFIG, read_config
+from training.folder import CONFIG, read_config, replacing_file
 from training.portrait import RECORD
 from training.progress import Show, silent
 from training.report import report_swaps
@@ -35,6 +38,9 @@ _COLUMNS: Final = {
     "drop/head_pose/foreground": "head pose",
     "drop/expression/mouth_eyes": "expression, mouth and eyes",
 }
+_SETTINGS: Final = "settings.json"
+_PLACES: Final = ("data.latents=", "data.workers=")
+"""Words for `fit` that change no result."""
 _FOLDER: Final = Path(__file__).parent / "configs" / "ablations"
 
 
@@ -70,13 +76,23 @@ def ablate(
     `fit`, the same for all; ``show`` shows how far all but `fit` is, which shows itself.
 
     What is trained already is not trained again, and one that was stopped goes on. Raises UserError for a name that is
-    none, and as `fit` and `report_swaps`.
+    none, where ``out`` holds trainings of other settings, and as `fit` and `report_swaps`.
     """
     out, table = Path(out), "ablations.json"
+    require(bool(only), "only", list(only), f"one or more of {', '.join(ABLATIONS)}")
     for name in only:
         if name not in ABLATIONS:
             raise UserError(f"ablation {name!r}: is none; choose {', '.join(ABLATIONS)}")
     rows = _read(out, table) if (out / table).is_file() else {}
+    _check_settings(out, {
+        "config": sha256(Path(config).read_bytes()).hexdigest(),
+        "corpus": [source.corpus.config_hash for source in CorpusReader(corpus).sources],
+        "codec": load_codec(codec).digest,
+        "expression": load_encoder(expression).digest,
+        "overrides": [word for word in overrides if not word.startswith(_PLACES)],
+        "split": split,
+        "clips": clips,
+    })  # fmt: skip
     for name in only:
         encoder = expression
         if name == "landmarks":
@@ -111,6 +127,21 @@ def to_markdown(rows: Sequence[Row]) -> str:
         cells = (f"{row.scalars[name]:.2f}" if name in row.scalars else "" for name in _COLUMNS)
         lines.append(f"| {ABLATIONS[row.name]} | {row.steps:,} | {row.clips} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _check_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Note them in ``out``. Raises UserError where those noted there are others: rows of one table compare."""
+    file = out / _SETTINGS
+    if file.is_file():
+        noted = read_config(out, _SETTINGS)
+        for name, value in settings.items():
+            if noted.get(name) != value:
+                raise UserError(
+                    f"{out}: its trainings have {name} {str(noted.get(name))[:80]}, {str(value)[:80]} given; name "
+                    "another folder, or give the same"
+                )
+    with replacing_file(file, "ablations") as beside:
+        beside.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def _read(out: Path, table: str) -> dict[str, Row]:

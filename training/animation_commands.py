@@ -130,9 +130,11 @@ def _animate(arguments: argparse.Namespace) -> None:
     from training.progress import display
     from training.video_file import check_video_name
 
-    for path in (arguments.out, arguments.side_by_side):
-        if path is not None:
-            check_video_name(path)
+    outs = [arguments.out, *([] if arguments.side_by_side is None else [arguments.side_by_side])]
+    for path in outs:
+        check_video_name(path)
+    if len({Path(path).resolve() for path in outs}) < len(outs):
+        raise UserError(f"--side-by-side {arguments.side_by_side}: is --out as well; name another file")
     names = ("steps", "scheduler", "frames", "overlap", "seed", "device")
     settings = AnimationSettings(
         guidance=_scales(arguments.guidance), **{name: getattr(arguments, name) for name in names}
@@ -188,6 +190,7 @@ def _track_report(arguments: argparse.Namespace) -> None:
     from training.tracking.report import report_tracking
 
     check_device(arguments.device)
+    _check_folder(arguments.out)
     with display() as progress:
         report = report_tracking(
             load_detector(arguments.landmarks).to(arguments.device),
@@ -254,6 +257,7 @@ def _independence(arguments: argparse.Namespace) -> None:
     from training.progress import display
 
     check_device(arguments.device)
+    _check_folder(arguments.out)
     with display() as progress:
         found = measure_independence(
             load_portrait(arguments.checkpoint).to(arguments.device),
@@ -268,11 +272,18 @@ def _independence(arguments: argparse.Namespace) -> None:
     _write_into(arguments.out, "independence", found)
 
 
+def _check_folder(path: str) -> None:
+    """Raises UserError for a file, before minutes are spent."""
+    if Path(path).exists() and not Path(path).is_dir():
+        raise UserError(f"--out {path}: is a file; name a folder")
+
+
 def _write_into(folder: str, name: str, report: Any) -> None:
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{name}.md").write_text(report.to_markdown())
-    (out / f"{name}.json").write_text(report.to_json())
+    from training.folder import replacing_file
+
+    for suffix, text in (("md", report.to_markdown()), ("json", report.to_json())):
+        with replacing_file(Path(folder) / f"{name}.{suffix}", name) as beside:
+            beside.write_text(text)
     print(report.to_markdown())
 
 

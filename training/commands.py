@@ -9,6 +9,8 @@ from typing import Any
 from manifests.errors import UserError
 from training.animation_commands import add_animation_commands
 
+_TINY = Path(__file__).parent / "configs" / "tiny.yaml"
+
 
 def add_commands(commands: Any) -> None:
     """Add `train`, `cache-latents` and those of animation to the subparsers ``commands``."""
@@ -59,7 +61,7 @@ def add_commands(commands: Any) -> None:
     report.add_argument("--seed", type=int, default=0)
 
     ablations = _action(actions, "ablations", "train without each part of the method, and compare", _ablations)
-    ablations.add_argument("--config", default="training/configs/tiny.yaml", metavar="FILE")
+    ablations.add_argument("--config", default=str(_TINY), metavar="FILE")
     ablations.add_argument("--codec", required=True, metavar="DIR")
     ablations.add_argument("--expression", required=True, metavar="DIR")
     ablations.add_argument("--only", nargs="+", metavar="NAME", help="some of them (default: all)")

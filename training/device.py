@@ -10,8 +10,10 @@ from manifests.errors import UserError
 def check_device(device: str, name: str = "device") -> None:
     """Raises UserError for one that this machine lacks, or that is none; ``name`` is what it was given as."""
     try:
-        wanted = torch.device(device)
+        wanted: torch.device | None = torch.device(device)
     except RuntimeError:
-        raise UserError(f"{name}: {device!r} is no device; choose cpu or cuda") from None
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise UserError(f"{name}: {device!r} is no device that is used here; choose cpu or cuda")
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         raise UserError(f"{name}: {device} is not here; choose cpu")

@@ -35,12 +35,12 @@ def write_folder(folder: str | Path, config: Mapping[str, Any], tensors: Mapping
         (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def check_place(folder: str | Path) -> None:
-    """Raises UserError when the place is taken by something that is no model folder; to be asked before hours are spent
-    on what is to be written there."""
+def check_place(folder: str | Path, mark: str = CONFIG, what: str = "model folder") -> None:
+    """Raises UserError when the place is taken by something that is no ``what``, which holds a file ``mark``; to be
+    asked before hours are spent on what is to be written there."""
     folder = Path(folder)
-    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: is there already and no model folder; name another place, or move it away")
+    if folder.exists() and not (folder / mark).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already and no {what}; name another place, or move it away")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import numbers
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from training.data.usual import usual_cameras
 Array = NDArray[Any]
 
 _FEW: Final = 16
+_LARGEST: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ class Footage:
     """Of cameras about the head, to either side."""
     pitch_low_deg: float = 0.0
     pitch_high_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for what is none, as a damaged model's may be."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = {"int": numbers.Integral, "str": str, "float": numbers.Real}[str(field.type)]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"footage: {field.name} is {str(value)[:40]!r}")
+            if isinstance(value, numbers.Real) and not abs(value) < _LARGEST:
+                raise TypeError(f"footage: {field.name} is {value}")
+        if min(self.frames, self.step) < 1 or min(self.fps, self.height, self.width, self.focal, self.distance_m) < 0:
+            raise TypeError("footage: less than nothing")
 
 
 def describe(corpus: str, clips: Clips, frames: int, step: int) -> Footage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from training.animation.animate import Animation, animate
 from training.animation.camera_paths import KeyPose
@@ -13,6 +12,7 @@ from training.device import check_device
 from training.landmarks.load import load_detector
 from training.portrait import Portrait, load_portrait
 from training.progress import Show, silent
+from training.sampler import Scheduler
 
 
 class PortraitPipeline:
@@ -38,23 +38,26 @@ class PortraitPipeline:
         portrait: str | Path,
         driving: str | Path,
         *,
-        camera: str | Sequence[KeyPose] = "front",
+        camera: str | Path | Sequence[KeyPose] = "front",
         expression: str | Path | None = None,
         pose: str | Path | None = None,
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: Mapping[str, float] | None = None,
-        scheduler: Literal["euler", "unipc"] | None = None,
+        scheduler: Scheduler | None = None,
+        overlap: int | None = None,
         seed: int = 0,
         progress: Show = silent,
     ) -> Animation:
-        """The video, whose `frames` are uint8 [T, H, W, 3] and which can `save`; the words are those of the command
-        `animate`. Equal seeds give equal videos. Raises UserError as `animation.animate.animate`."""
+        """The video, whose `frames` are uint8 [T, H, W, 3] and which can `save`. The words are those of the command
+        `animate`, or diffusers' for the same (frames, steps, guidance). Equal seeds give equal videos. Raises UserError
+        as `animation.animate.animate`."""
         settings = AnimationSettings(
             guidance=guidance_scale or {},
             steps=num_inference_steps,
             scheduler=scheduler,
             frames=num_frames,
+            overlap=overlap,
             seed=seed,
             device=self.device,
         )
@@ -62,7 +65,7 @@ class PortraitPipeline:
             self.model,
             str(portrait),
             str(driving),
-            camera=camera,
+            camera=str(camera) if isinstance(camera, Path) else camera,
             expression=None if expression is None else str(expression),
             pose=None if pose is None else str(pose),
             settings=settings,

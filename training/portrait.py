@@ -29,7 +29,7 @@ from training.conditioning import CONDITIONS, expression_channels, input_channel
 from training.data.batch import Sample
 from training.dit import ConditionedTransformer, load_transformer
 from training.encode import Encode
-from training.expression.load import load_encoder
+from training.expression.load import OWN, load_encoder
 from training.flow import FlowSettings
 from training.folder import digest, read_config, replacing_folder
 from training.footage import Footage
@@ -159,6 +159,9 @@ def export_portrait(checkpoint: str | Path, out: str | Path, landmarks: str | Pa
         others = {"base": trained.base} if trained.base else {}
         if codec.get("kind") != PATCHES:  # components of patches are fitted here and to nothing else
             others["codec"] = str(codec.get("_class_name"))
+        kind = read_config(beside / "expression").get("kind")
+        if kind not in OWN:  # an installed package's
+            others["expression encoder"] = str(kind)
         card = model_card(
             trained.data,
             trained.footage,

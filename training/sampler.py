@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
@@ -15,18 +15,23 @@ from manifests.errors import UserError, require
 from training.conditioning import CONDITIONS, Conditions
 from training.flow import TIMESTEPS, FlowSettings, noisy, velocity
 
+Scheduler = Literal["euler", "unipc"]
+SCHEDULERS: Final = get_args(Scheduler)
+
 
 @dataclass(frozen=True)
 class SamplerSettings:
     """How latents are made. Raises UserError for values out of range."""
 
     steps: int = 20
-    scheduler: Literal["euler", "unipc"] = "euler"
+    scheduler: Scheduler = "euler"
     shift: float = 5.0
     guidance: dict[str, float] = field(default_factory=dict)
     """Scale of each condition (`conditioning.CONDITIONS`): 1 uses it as trained, more exaggerates it."""
 
     def __post_init__(self) -> None:
+        if self.scheduler not in SCHEDULERS:
+            raise UserError(f"sampler.scheduler: {self.scheduler!r} is none; choose {', '.join(SCHEDULERS)}")
         require(self.steps >= 1, "sampler.steps", self.steps, "at least 1")
         require(0 < self.shift < math.inf, "sampler.shift", self.shift, "a number above 0 (1 shifts nothing)")
         if unknown := set(self.guidance) - set(CONDITIONS):

@@ -26,9 +26,12 @@ _OPTIONS = {"preset": "veryfast", "crf": "17", "x264-params": "threads=1:lookahe
 
 
 def check_video_name(path: str | Path) -> None:
-    """Raises UserError for a video that is not to be an .mp4; to be asked before minutes are spent on it."""
+    """Raises UserError for a video that is not to be an .mp4, or whose place a folder has; to be asked before minutes
+    are spent on it."""
     if Path(path).suffix != ".mp4":
         raise UserError(f"video {path}: is written as .mp4; name it so")
+    if Path(path).is_dir():
+        raise UserError(f"video {path}: is a folder; name a file")
 
 
 def save_video(path: str | Path, frames: Array, fps: float, comment: str = "") -> None:

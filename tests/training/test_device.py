@@ -32,5 +32,8 @@ def test_an_absent_device_is_said_first(words: list[str], tmp_path: Path, capsys
 
 def test_what_is_no_device_is_said() -> None:
     check_device("cpu")
-    with pytest.raises(UserError, match=r"^codec\.device: 'gpu' is no device; choose cpu or cuda$"):
+    with pytest.raises(UserError, match=r"^codec\.device: 'gpu' is no device that is used here; choose cpu or cuda$"):
         check_device("gpu", "codec.device")
+    for other in ("mps", "meta"):
+        with pytest.raises(UserError, match="choose cpu or cuda"):
+            check_device(other)

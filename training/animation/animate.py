@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import require
+from datagen.heads.model import HeadModel
 from training.animation.beside import beside
-from training.animation.camera_paths import KeyPose, camera_path
+from training.animation.camera_paths import CameraTrack, KeyPose, camera_path
 from training.animation.material import Reader, read_camera
 from training.animation.names import parse_clip
 from training.animation.resample import frame_times
 from training.animation.shot import AnimationSettings, Shot, model_head, shoot
+from training.animation.windows import plan_windows
 from training.device import check_device
+from training.footage import Footage
 from training.landmarks.detector import LandmarkDetector
 from training.portrait import Portrait
 from training.progress import Show, silent
@@ -41,6 +44,9 @@ class Animation:
     windows: int
     seams: float
     """`windows.seam_ratio`."""
+    carried: tuple[tuple[str, int], ...] = ()
+    """Videos with frames that show no face, and how many: expressions and poses go there from one neighbour to the
+    other."""
 
     def save(self, path: str | Path) -> None:
         """As an MP4 that says that it is synthetic. Raises UserError where it cannot be written."""
@@ -52,8 +58,9 @@ class Animation:
         save_video(path, video_grid([shown]), self.fps, PROVENANCE)
 
     def __str__(self) -> str:
-        seams = f", {self.seams:.2f} times the usual change at their joins" if self.windows > 1 else ""
-        return f"{len(self.frames)} frames at {self.fps:g} fps in {self.windows} windows{seams}"
+        seams = f", {self.seams:.2f} times the usual change at their joins" if math.isfinite(self.seams) else ""
+        carried = "".join(f"; {name}: {count} frames show no face, carried over" for name, count in self.carried)
+        return f"{len(self.frames)} frames at {self.fps:g} fps in {self.windows} windows{seams}{carried}"
 
 
 def animate(
@@ -78,12 +85,14 @@ def animate(
     Curves are read at the model's frame rate. Raises UserError for what is not there or does not fit.
     """
     check_device(settings.device)
-    require(settings.frames is None or settings.frames >= 1, "frames", settings.frames, "at least 1")
+    settings.sampler(model.sampler)
+    plan_windows(model, settings.frames or 1, settings.overlap)
     model, footage = model.to(settings.device), model.footage
-    size, head = (footage.height, footage.width), model_head(model)
+    head = model_head(model)
     detector = detector or model.detector
     if detector is not None:
         detector = detector.to(settings.device)
+    camera_track(camera, np.zeros(1), footage, head)  # what is none is said before minutes go into a driver
     until_s = None if settings.frames is None else settings.frames / footage.fps
     reader = Reader(model.encode, head, footage, detector, progress, until_s)
     face, expressions, poses = (
@@ -94,12 +103,15 @@ def animate(
     times = frame_times(len(expressions.codes), expressions.fps, footage.fps)
     if settings.frames is not None:
         times = np.arange(settings.frames) / footage.fps
-    clip = parse_clip(camera) if isinstance(camera, str) else None
-    track = (
-        camera_path(camera, times, footage, head.info.head_centre, size)
-        if clip is None
-        else read_camera(clip, times, size, head)
-    )
-    shot = Shot(face, expressions, poses, track, times)
+    shot = Shot(face, expressions, poses, camera_track(camera, times, footage, head), times)
     video, windows, seams = shoot(model, shot, head, settings, progress)
-    return Animation(shot, as_pictures(video), footage.fps, windows, seams)
+    return Animation(shot, as_pictures(video), footage.fps, windows, seams, reader.carried)
+
+
+def camera_track(camera: str | Sequence[KeyPose], times: Array, footage: Footage, head: HeadModel) -> CameraTrack:
+    """What `animate` takes as a camera, at times [T] in seconds. Raises UserError for what is none."""
+    size = footage.height, footage.width
+    clip = parse_clip(camera) if isinstance(camera, str) else None
+    if clip is not None:
+        return read_camera(clip, times, size)
+    return camera_path(camera, times, footage, head.info.head_centre, size)

@@ -11,6 +11,7 @@ from torch import Tensor
 from datagen.heads.model import HeadModel
 from manifests.pictures import Picture, normals_picture
 from training.animation.shot import Shot
+from training.data.samples import colours
 from training.footage import Footage
 from training.sheets import as_pictures
 
@@ -21,7 +22,7 @@ def beside(shot: Shot, head: HeadModel, footage: Footage, videos: Mapping[str, P
     shown = {"portrait": np.repeat(as_pictures(shot.face.picture[:, None]), frames, axis=0)}
     if shot.expressions.pictures is not None:
         nearest = np.minimum((shot.times * shot.expressions.fps).round().astype(int), len(shot.expressions.codes) - 1)
-        shown["expression"] = as_pictures(_letterboxed(shot.expressions.pictures[:, nearest], size))
+        shown["expression"] = as_pictures(_letterboxed(colours(shot.expressions.pictures[nearest]), size))
     normals = shot.normals(head, np.arange(frames), size, footage.subdivision)
     shown["pose, camera"] = normals_picture(np.moveaxis(normals, 0, -1))
     return {**shown, **videos}

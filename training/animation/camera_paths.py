@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from datagen.geometry.cameras import SENSOR_WIDTH_MM, intrinsics_from_focal, look_at
+from datagen.geometry.cameras import SENSOR_WIDTH_MM, camera_centre, intrinsics_from_focal, look_at
 from manifests.errors import UserError
 from training.footage import Footage
 
@@ -26,6 +26,10 @@ _FARTHEST_M: Final = 100.0
 _BREATH: Final = 0.1
 """How much a spiral's distance changes to each side."""
 _SPIRAL_TURNS: Final = 2
+_LEAST_S: Final = 0.001
+"""From one key pose to the next."""
+_LARGEST: Final = 1e6
+"""Seconds or degrees of a key pose: what is beyond is a slip, and too coarse for frames."""
 _MOST_BYTES: Final = 1 << 20
 
 
@@ -57,8 +61,9 @@ class KeyPose:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             usual = value is None and name in ("distance_m", "focal_length_mm")
-            if not usual and (type(value) not in (int, float) or not math.isfinite(value)):
-                raise UserError(f"{name} is {str(value)[:40]!r}; give a number")
+            number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if not usual and not (number and abs(value) <= _LARGEST):
+                raise UserError(f"{name} is {repr(value)[:40]}; give a number of at most {_LARGEST:g}")
         if self.distance_m is not None and not NEAREST_M <= self.distance_m <= _FARTHEST_M:
             raise UserError(
                 f"distance_m {self.distance_m:g} given, below {NEAREST_M} m is the inside of a head; give {NEAREST_M} "
@@ -135,14 +140,14 @@ def read_key_poses(path: str | Path) -> list[KeyPose]:
     return poses
 
 
-def check_outside(name: str, world_to_camera: Array, head_centre: tuple[float, float, float]) -> None:
-    """Raises UserError where a camera [T, 4, 4] is in the head at some time."""
-    centre = -np.einsum("tji,tj->ti", world_to_camera[:, :3, :3], world_to_camera[:, :3, 3])
-    distance = np.linalg.norm(centre - head_centre, axis=1)
+def check_outside(world_to_camera: Array, head_centres: Array) -> None:
+    """Raises UserError where a camera [T, 4, 4] is in the head, whose centre is at [T, 3], at some time."""
+    distance = np.linalg.norm(camera_centre(world_to_camera) - head_centres, axis=1)
     at = int(distance.argmin())
     if distance[at] < NEAREST_M:
         raise UserError(
-            f"{name}: is {distance[at]:.2f} m from the head's centre in frame {at}, inside the head; keep {NEAREST_M} m"
+            f"camera: is {distance[at]:.2f} m from the head's centre in frame {at}, inside the head; keep {NEAREST_M} "
+            "m, by another camera or a driver that comes less near"
         )
 
 
@@ -154,7 +159,7 @@ def _key_pose(name: str, entry: Any) -> KeyPose:
         if key not in known:
             raise UserError(f"{name}: {str(key)[:40]!r} is unknown; a pose has {', '.join(known)}")
         if value is None:
-            raise UserError(f"{name}: {key} is 'None'; give a number")
+            raise UserError(f"{name}: {key} is None; give a number")
     try:
         return KeyPose(**entry)
     except UserError as error:
@@ -165,8 +170,10 @@ def _check_times(name: str, poses: Sequence[KeyPose]) -> None:
     if not poses:
         raise UserError(f"{name}: no key pose; give one or more")
     for before, after in itertools.pairwise(poses):
-        if after.time_s <= before.time_s:
-            raise UserError(f"{name}: time_s {after.time_s:g} follows {before.time_s:g}; let times rise")
+        if not after.time_s - before.time_s >= _LEAST_S:
+            raise UserError(
+                f"{name}: time_s {after.time_s:g} follows {before.time_s:g}; let times rise by {_LEAST_S} s or more"
+            )
 
 
 def _interpolated(poses: Sequence[KeyPose], times: Array, usual: tuple[float, float]) -> list[Array]:

@@ -107,7 +107,7 @@ def sample_windows(
             video = torch.cat([(1 - share) * tail + share * video[:, :shared], video[:, shared:]], dim=1)
         last = k == windows.count - 1
         piece = video if last else video[:, : windows.length - windows.overlap]
-        tail = video[:, windows.length - windows.overlap :]
+        tail = video[:, windows.length - windows.overlap :] if windows.overlap else None
         yield piece[:, :left]
         left -= piece.shape[1]
 

@@ -10,13 +10,18 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from manifests.errors import UserError
 from training.app.page import make_page
 from training.app.studio import Studio
 
 HOST: Final = "127.0.0.1"
+MOST_STORED_MB: Final = 1024
+"""Of uploads and videos together; they go after an hour."""
+_LONGEST_STEP_S: Final = 60.0
 _POLICY: Final = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
@@ -39,6 +44,8 @@ def serve(studio: Studio, *, port: int = 0, open_browser: bool = True, ready: Ca
         stack.callback(page.close, verbose=False)
         ready(url)
         ended.wait()
+        studio.ended.set()
+        studio.busy.acquire(timeout=_LONGEST_STEP_S)  # torch's threads must not be at work when the process ends
 
 
 def launch(studio: Studio, *, port: int = 0, open_browser: bool = False) -> tuple[Any, str]:
@@ -47,7 +54,7 @@ def launch(studio: Studio, *, port: int = 0, open_browser: bool = False) -> tupl
     try:
         _, url, _ = page.launch(
             server_name=HOST, server_port=port or _free_port(), prevent_thread_lock=True, inbrowser=open_browser,
-            quiet=True, app_kwargs={"middleware": _middleware(), **_NO_DOCS}, **options,
+            quiet=True, app_kwargs={"middleware": _middleware(studio.folder), **_NO_DOCS}, **options,
         )  # fmt: skip
     except OSError as error:
         page.close(verbose=False)
@@ -70,20 +77,36 @@ def _until_told() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _middleware() -> list[Any]:
-    """Other hosts' names, which a page elsewhere may have bound to this machine, are refused; see also `_POLICY`."""
+def _middleware(folder: str | None) -> list[Any]:
+    """Other hosts' names, which a page elsewhere may have bound to this machine, are refused, and what other pages ask;
+    see also `_POLICY`."""
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import PlainTextResponse
 
-    async def add(request: Any, call_next: Any) -> Any:
-        response = await call_next(request)
+    async def guard(request: Any, call_next: Any) -> Any:
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            response = PlainTextResponse("another page may not ask this one", 403)
+        elif request.url.path.endswith("/upload") and _stored_mb(folder) > MOST_STORED_MB:
+            response = PlainTextResponse("too much is stored already; start the page anew", 507)
+        else:
+            response = await call_next(request)
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return [hosts, Middleware(BaseHTTPMiddleware, dispatch=add)]
+    return [hosts, Middleware(BaseHTTPMiddleware, dispatch=guard)]
+
+
+def _stored_mb(folder: str | None) -> float:
+    if folder is None:
+        return 0.0
+    with contextlib.suppress(OSError):  # a file that goes while they are counted
+        return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 2**20
+    return 0.0
 
 
 def _free_port() -> int:

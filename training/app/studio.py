@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import math
 import tempfile
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +58,10 @@ class Studio:
     split: str = "test"
     folder: str | None = None
     """Where videos are written, each in a folder of its own (default: the system's temporary one)."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Once it is set, the video that is being made is given up."""
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    """Held while one is made."""
 
     @functools.cached_property
     def clips(self) -> tuple[str, ...]:
@@ -123,10 +128,17 @@ class Studio:
             camera = [there]
         elif path == "approach":
             camera = [KeyPose(0), _key_pose(max(frames - 1, 1) / footage.fps, yaw_deg, pitch_deg)]
-        video = self.pipeline(portrait, driver, camera=camera, num_frames=frames, seed=seed, progress=progress)
-        folder = Path(tempfile.mkdtemp(prefix="video-", dir=self.folder))
-        dataclasses.replace(video, frames=_enlarged(video.frames)).save(folder / "video.mp4")
-        video.save_beside(folder / "beside.mp4", self.pipeline.model)
+
+        def show(done: float, total: float, words: str) -> None:
+            if self.ended.is_set():
+                raise UserError("the page was closed before the video was made; open it again")
+            progress(done, total, words)
+
+        with self.busy:
+            video = self.pipeline(portrait, driver, camera=camera, num_frames=frames, seed=seed, progress=show)
+            folder = Path(tempfile.mkdtemp(prefix="video-", dir=self.folder))
+            dataclasses.replace(video, frames=_enlarged(video.frames)).save(folder / "video.mp4")
+            video.save_beside(folder / "beside.mp4", self.pipeline.model)
         return str(folder / "video.mp4"), str(folder / "beside.mp4")
 
     @functools.cached_property

@@ -23,7 +23,7 @@ from training.evaluation.instruments import Instruments
 from training.evaluation.measure import Measure, scene_of
 from training.evaluation.metrics import METRICS
 from training.evaluation.readings import displacements
-from training.evaluation.takes import Take, TakeSettings, make_takes
+from training.evaluation.takes import Take, Takes, TakeSettings, make_takes
 from training.portrait import Portrait
 from training.progress import Show, silent
 
@@ -77,7 +77,7 @@ def evaluate(
     head = model_head(portrait)
     takes = make_takes(Clips(corpus, split=split, subset=subset), portrait, head, settings)
     surface = make_surface(head, portrait.footage.subdivision)
-    measure = Measure(head, portrait.encode, instruments, portrait.footage.fps, _apart(takes), _moved(takes, head))
+    measure = Measure(head, portrait.encode, instruments, portrait.footage.fps, *_spread(takes, head))
     measured, seen = [], _Seen(instruments)
     for done, take in enumerate(takes):
         video = shoot(portrait, take.shot, head, animation)[0]
@@ -143,12 +143,12 @@ class _Seen:
         return {kind: frechet_distance(of[kind], of[TRUTH]) for kind in (GENERATED, REFERENCE)}, samples
 
 
-def _moved(takes: list[Take], head: HeadModel) -> float:
-    """Metres by which drivers' landmarks are moved from neutral, on average."""
-    return float(np.mean([np.linalg.norm(displacements(head, take.driver), axis=-1).mean() for take in takes]))
-
-
-def _apart(takes: list[Take]) -> float:
-    """Mean distance of codes between one driver and the next; NaN for a single one."""
-    codes = [take.shot.codes() for take in takes]
-    return float(np.mean([float((a - b).norm(dim=1).mean()) for a, b in itertools.pairwise(codes)] or [np.nan]))
+def _spread(takes: Takes, head: HeadModel) -> tuple[float, float]:
+    """Of the drivers: mean distance of codes between one and the next, NaN for a single one; and metres by which
+    landmarks are moved from neutral, on average."""
+    codes, moved = [], []
+    for take in takes:
+        codes.append(take.shot.codes())
+        moved.append(np.linalg.norm(displacements(head, take.driver), axis=-1).mean())
+    apart = [float((a - b).norm(dim=1).mean()) for a, b in itertools.pairwise(codes)]
+    return float(np.mean(apart or [np.nan])), float(np.mean(moved))

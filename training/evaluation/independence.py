@@ -20,6 +20,7 @@ from torch import Tensor
 from datagen.heads.model import HeadModel
 from manifests.clip import Motion
 from manifests.errors import UserError
+from training.animation.material import Poses
 from training.animation.shot import AnimationSettings, Shot, model_head, shoot
 from training.data.clips import Clips
 from training.evaluation.metrics import rotation_error_deg
@@ -101,13 +102,13 @@ def told_change(first: Told, second: Told) -> Change:
     )
 
 
-def read_change(first: tuple[Told, Reading], second: tuple[Told, Reading]) -> Change:
-    """Of two readings. A head's rotation before the camera is both: the head's is read given the camera that was told,
-    the camera's given the head."""
+def read_change(first: tuple[Told, Reading], second: tuple[Told, Reading]) -> Change | None:
+    """Of two readings; None where no frame shows a face in both videos. A head's rotation before the camera is both:
+    the head's is read given the camera that was told, the camera's given the head."""
     (told, read), (told_too, read_too) = first, second
     both = read.found & read_too.found
     if not both.any():
-        raise UserError("independence: no frame in which a face is found in both videos; train the detector longer")
+        return None
     seen, seen_too = read.head_in_camera, read_too.head_in_camera
     heads = told.camera.swapaxes(1, 2) @ seen, told_too.camera.swapaxes(1, 2) @ seen_too
     cameras = seen @ told.head.swapaxes(1, 2), seen_too @ told_too.head.swapaxes(1, 2)
@@ -162,7 +163,7 @@ def measure_independence(
         shots = [
             (shot, take.driver),
             (dataclasses.replace(shot, expressions=partner.shot.expressions), partner.driver),
-            (dataclasses.replace(shot, poses=partner.shot.poses), take.driver),
+            (dataclasses.replace(shot, poses=_turned(shot.poses, partner.shot.poses)), take.driver),
             (dataclasses.replace(shot, camera=take.other_camera), take.driver),
         ]
         readings = []
@@ -173,10 +174,9 @@ def measure_independence(
                 readings.append((_told(each, driver, head), reading))
         if len(readings) == len(shots):
             base, *varied = readings
-            changes.append((
-                tuple(told_change(base[0], other[0]) for other in varied),
-                tuple(read_change(base, other) for other in varied),
-            ))  # fmt: skip
+            read = tuple(change for other in varied if (change := read_change(base, other)) is not None)
+            if len(read) == len(varied):
+                changes.append((tuple(told_change(base[0], other[0]) for other in varied), read))
         seen = _rendered(take, judge, fps, head)
         if seen is not None:
             rendered.append(seen)
@@ -196,8 +196,12 @@ def _rendered(take: Take, judge: Judge, fps: float, head: HeadModel) -> Change |
         if reading is None:
             return None
         told_and_read.append((_told(dataclasses.replace(take.shot, camera=camera), take.driver, head), reading))
-    first, second = told_and_read
-    return read_change(first, second) if (first[1].found & second[1].found).any() else None
+    return read_change(*told_and_read)
+
+
+def _turned(own: Poses, other: Poses) -> Poses:
+    """The other's head pose. Where the eyes look is expression, and stays."""
+    return dataclasses.replace(other, left_eye=own.left_eye, right_eye=own.right_eye)
 
 
 def _moved(first: Array, second: Array) -> float:

@@ -1,4 +1,5 @@
-"""The models that measure videos, none of them the one that is measured."""
+"""The models that measure videos. None is the one that is measured but for its expression encoder, whose codes one of
+the two expression distances compares; the other goes by landmarks."""
 
 from __future__ import annotations
 

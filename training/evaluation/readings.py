@@ -66,7 +66,7 @@ class Judge:
         points = torch.where(seen.found[:, None, None], seen.points, torch.from_numpy(fit.points))
         return Reading(
             points=points,
-            codes=codes_of(self.encode, video, points),
+            codes=codes_of(self.encode, pictures, points),
             head_in_camera=fit.world_to_camera[:3, :3] @ rotation_matrices(fit.motion.root),
             displacements=displacements(self.head, fit.motion),
             found=seen.found.numpy(),

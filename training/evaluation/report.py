@@ -15,6 +15,7 @@ from training.evaluation.evaluate import GENERATED, REFERENCE, TRUTH, Evaluation
 from training.evaluation.metrics import METRICS
 from training.measures import Interval, mean_interval
 
+JSON: Final = "evaluation.json"
 _KINDS: Final = (GENERATED, TRUTH, REFERENCE)
 _YAW_BINS_DEG: Final = ((0, 20), (20, 45), (45, 90), (90, 181))
 _STYLE: Final = (
@@ -129,7 +130,7 @@ def to_html(evaluation: Evaluation, videos: dict[str, str]) -> str:
 def write_evaluation(evaluation: Evaluation, out: Path, videos: dict[str, str]) -> None:
     """``evaluation.json``, ``.md`` and ``.html`` in a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(to_json(evaluation))
+    (out / JSON).write_text(to_json(evaluation))
     (out / "evaluation.md").write_text(to_markdown(evaluation))
     (out / "evaluation.html").write_text(to_html(evaluation, videos))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from datagen.heads.model import HeadModel, rotation_matrices
 from manifests.clip import Motion
 from manifests.errors import UserError, require
 from training.animation.camera_paths import CameraTrack
-from training.animation.material import Expressions, Face, codes_of, poses_of
+from training.animation.material import Expressions, Face, check_head, codes_of, poses_of
 from training.animation.shot import Shot
 from training.data.clips import Clips
 from training.data.samples import colours
@@ -82,13 +84,33 @@ class TakeSettings:
         require(self.frames is None or self.frames >= 1, "frames", self.frames, "at least 1")
 
 
-def make_takes(clips: Clips, portrait: Portrait, head: HeadModel, settings: TakeSettings) -> list[Take]:
+@dataclass(frozen=True)
+class Takes(Sequence[Take]):
+    """Each is read when it is asked for: a few minutes of large pictures are more than memory holds."""
+
+    read: Callable[[int], Take]
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    @overload
+    def __getitem__(self, k: int) -> Take: ...
+    @overload
+    def __getitem__(self, k: slice) -> list[Take]: ...
+    def __getitem__(self, k: int | slice) -> Take | list[Take]:
+        if isinstance(k, slice):
+            return [self.read(each) for each in range(self.number)[k]]
+        return self.read(range(self.number)[k])
+
+
+def make_takes(clips: Clips, portrait: Portrait, head: HeadModel, settings: TakeSettings) -> Takes:
     """Of clips drawn by the seed, in the corpus's order.
 
     self: a view drives the portrait of its own first frame; novel-view: the portrait is another view's, and so is its
     expression; cross: expressions and head poses are another clip's. The first frames of each clip are shown. Raises
-    UserError for clips that are too short or of another size than the model's, and of fewer views or clips than the
-    protocol needs.
+    UserError for clips that are too short or of another size, rate or head than the model's, and of fewer views or
+    clips than the protocol needs.
     """
     footage = portrait.footage
     size, frames = (footage.height, footage.width), settings.frames or footage.frames
@@ -96,6 +118,12 @@ def make_takes(clips: Clips, portrait: Portrait, head: HeadModel, settings: Take
         raise UserError(
             f"corpus: pictures of {clips.resolution[1]} x {clips.resolution[0]}, the model makes {size[1]} x "
             f"{size[0]}; evaluate on a corpus of that size"
+        )
+    rate = clips.fps / footage.step
+    if not math.isclose(rate, footage.fps):
+        raise UserError(
+            f"corpus: every {footage.step}th frame makes {rate:g} a second, the model learnt {footage.fps:g}; evaluate "
+            "on a corpus of that rate"
         )
     span = (frames - 1) * footage.step + 1
     short = np.flatnonzero(clips.frames < span)
@@ -106,11 +134,14 @@ def make_takes(clips: Clips, portrait: Portrait, head: HeadModel, settings: Take
     drawn = np.sort(rng(settings.seed, "takes").permutation(len(clips))[: settings.clips])
     if settings.protocol == "cross" and len(drawn) < 2:
         raise UserError(f"protocol cross: {len(drawn)} clips; it needs two or more")
-    partners = np.roll(drawn, -1)
-    return [
-        _take(clips, portrait, head, int(i), int(j), range(0, span, footage.step), settings)
-        for i, j in zip(drawn, partners, strict=True)
-    ]
+    for i in drawn:
+        check_head(clips, int(i), footage)
+    partners, chosen = np.roll(drawn, -1), range(0, span, footage.step)
+
+    def read(k: int) -> Take:
+        return _take(clips, portrait, int(drawn[k]), int(partners[k]), chosen, settings)
+
+    return Takes(read, len(drawn))
 
 
 def told_rotation(shot: Shot, camera: CameraTrack) -> Array:
@@ -120,9 +151,7 @@ def told_rotation(shot: Shot, camera: CameraTrack) -> Array:
     return rotations
 
 
-def _take(
-    clips: Clips, portrait: Portrait, head: HeadModel, i: int, partner: int, frames: range, settings: TakeSettings
-) -> Take:
+def _take(clips: Clips, portrait: Portrait, i: int, partner: int, frames: range, settings: TakeSettings) -> Take:
     footage, protocol = portrait.footage, settings.protocol
     draw = rng(settings.seed, "take", clips.key(i))
     views = int(clips.views[i])
@@ -141,11 +170,10 @@ def _take(
         name = f"{shown.key} driven by {driving.key}"
     assert source.rgb is not None
     assert driving.rgb is not None
-    pictures = colours(driving.rgb)
-    codes = codes_of(portrait.encode, pictures, torch.from_numpy(driving.landmarks).float())
+    codes = codes_of(portrait.encode, driving.rgb, torch.from_numpy(driving.landmarks).float())
     shot = Shot(
         face=Face(colours(source.rgb)[:, 0], torch.from_numpy(source.landmarks[0]).float(), own.shape),
-        expressions=Expressions(codes, fps, pictures),
+        expressions=Expressions(codes, fps, driving.rgb),
         poses=poses_of(driver, fps),
         camera=CameraTrack(shown.intrinsics, shown.world_to_camera),
         times=np.arange(len(frames)) / fps,

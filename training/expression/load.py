@@ -20,7 +20,7 @@ ENTRY_POINTS: Final = "factorportrait.expression_encoders"
 holds that file and tensors in .safetensors files; nothing else of it is copied beside a trained transformer."""
 
 
-_OWN: Final[dict[str, Loader]] = {KIND: load_cnn, POINTS: load_points}
+OWN: Final[dict[str, Loader]] = {KIND: load_cnn, POINTS: load_points}
 
 
 def load_encoder(path: str | Path) -> ExpressionEncoder:
@@ -30,5 +30,5 @@ def load_encoder(path: str | Path) -> ExpressionEncoder:
     """
     folder = Path(path)
     config = read_config(folder)
-    loader: Loader = plugged_in(folder, config, _OWN, ENTRY_POINTS, "expression encoder")
+    loader: Loader = plugged_in(folder, config, OWN, ENTRY_POINTS, "expression encoder")
     return loader(folder, config).eval().requires_grad_(False)

@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datagen.heads.model import load_head
-from manifests.errors import UserError
+from manifests.clip import HeadInfo
+from manifests.errors import UserError, require
+from manifests.recording import parse_recording
 from training.folder import replacing_file
 from training.landmarks.detector import LandmarkDetector
 from training.landmarks.report import draw_points
 from training.progress import Show, silent
 from training.tracking.fit import Fit, FitSettings, fit_head
 from training.tracking.video import read_video
-from training.video_file import save_video
+from training.video_file import check_video_name, save_video
 
 Array = NDArray[Any]
 
 _SURE: Final = 0.5
+_ALLOW: Final = "cut them out, or allow it by --most-missing"
 _NAMED: Final = (-0.1, 1.3)
 """Coefficients of named shapes that a recording may hold; see `manifests.recording`."""
 
@@ -82,19 +85,22 @@ def track(
     Frames without a face are carried over from their neighbours, up to ``most_missing_s`` seconds at once. Raises
     UserError for what is no video, one without a face, or without one for longer.
     """
-    if Path(out).suffix != ".npz":
-        raise UserError(f"track {out}: is written as .npz; name it so")
+    if Path(out).suffix != ".npz" or Path(out).is_dir():
+        raise UserError(f"track {out}: is written as .npz; name a file so")
+    require(most_missing_s >= 0, "most_missing_s", most_missing_s, "0 or more seconds")
+    if overlay is not None:
+        check_video_name(overlay)
     model = load_head(head)
     seen = find_faces(*read_video(video), detector, progress)
-    check_gaps(video, seen.found.numpy(), seen.fps, most_missing_s)
+    check_gaps(f"track {video}", seen.found.numpy(), seen.fps, most_missing_s, _ALLOW)
     size = seen.pictures.shape[1], seen.pictures.shape[2]
     fit = fit_head(
         model, seen.points, seen.visible, seen.found, size, settings,
         lambda done, total: progress(done, total, f"fitting the head, {done} of {total} steps"),
     )  # fmt: skip
+    _write(Path(out), model.info, seen, fit)
     if overlay is not None:
         save_video(overlay, draw_track(seen, fit), seen.fps)
-    _write(Path(out), model.info.name, bool(model.info.expression_names), seen, fit)
     return Track(Path(out), seen, fit, detector.licence)
 
 
@@ -117,18 +123,15 @@ def find_faces(pictures: Array, fps: float, detector: LandmarkDetector, progress
     return Seen(pictures, fps, torch.stack(points), torch.stack(visible), torch.tensor(found))
 
 
-def check_gaps(name: str | Path, found: Array, fps: float, most_s: float) -> None:
+def check_gaps(name: str, found: Array, fps: float, most_s: float, remedy: str) -> None:
     """Raises UserError where no frame has a face, or one is missing for longer than ``most_s`` seconds."""
     if not found.any():
-        raise UserError(f"track {name}: no frame shows a face; give a video of one, larger or better lit")
+        raise UserError(f"{name}: no frame shows a face; give a video of one, larger or better lit")
     start = 0
     for t in range(len(found) + 1):
         if t == len(found) or found[t]:
             if (t - start) / fps > most_s:
-                raise UserError(
-                    f"track {name}: no face in frames {start} to {t - 1}, {(t - start) / fps:.1f} s; cut them out, or "
-                    "allow it by --most-missing"
-                )
+                raise UserError(f"{name}: no face in frames {start} to {t - 1}, {(t - start) / fps:.1f} s; {remedy}")
             start = t + 1
 
 
@@ -142,16 +145,17 @@ def draw_track(seen: Seen, fit: Fit) -> Array:
     return np.stack(frames)
 
 
-def _write(path: Path, head: str, named: bool, seen: Seen, fit: Fit) -> None:
+def _write(path: Path, head: HeadInfo, seen: Seen, fit: Fit) -> None:
+    """Raises UserError for what a recording may not hold, such as a single frame."""
     motion = fit.motion
     curves = {name: track for name, track in vars(motion).items() if name != "shape"}
-    if named:
+    if head.expression_names:
         curves["expression"] = np.clip(motion.expression, *_NAMED)
     with replacing_file(path, "track") as beside:
         np.savez(
             beside,
             fps=seen.fps,
-            head=head,
+            head=head.name,
             shape=motion.shape,
             intrinsics=fit.intrinsics,
             world_to_camera=fit.world_to_camera,
@@ -162,3 +166,4 @@ def _write(path: Path, head: str, named: bool, seen: Seen, fit: Fit) -> None:
             error_px=fit.error_px,
             **curves,
         )
+        parse_recording(path, beside.read_bytes(), head)

@@ -42,12 +42,12 @@ def frames_of(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-def recording(path: Path, corpus: Generated, frames: int = 4, jaw: float = 0.0) -> str:
+def recording(path: Path, corpus: Generated, frames: int = 4, jaw: float = 0.0, forward: float = 0.0) -> str:
     head = load_head(Clips(str(corpus.out)).spec(0)["head"]["name"])
     turned = np.zeros((frames, 3))
     np.savez(
         path, fps=10.0, expression=np.zeros((frames, head.info.expression_size)), head=head.info.name,
-        jaw=turned + [jaw, 0, 0], neck=turned + [0, 0.2, 0],
+        jaw=turned + [jaw, 0, 0], neck=turned + [0, 0.2, 0], translation=turned + [0, 0, forward],
     )  # fmt: skip
     return str(path)
 
@@ -64,7 +64,7 @@ def test_a_clip_driven_by_its_own_is_told_what_the_corpus_holds(corpus: Generate
         reader.face(f"{text}[0]"),
         reader.expressions(text),
         reader.poses(text),
-        read_camera(ClipName(str(corpus.out), row["key"], 1), times, size, head),
+        read_camera(ClipName(str(corpus.out), row["key"], 1), times, size),
         times,
     )
     (window,) = clips.windows(i, [(1, range(row["frames"]))])
@@ -159,10 +159,16 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         ({"pose": str(tmp_path / "no.npz")}, "no.npz: cannot be read"),
         ({"camera": "sideways"}, "choose front, turntable, spiral"),
         ({"camera": clip(corpus, 1, ".v09")}, "view 9"),
-        ({"settings": AnimationSettings(frames=0)}, "frames: 0 given"),
         ({"settings": AnimationSettings(steps=0)}, "sampler.steps: 0"),
         ({"settings": AnimationSettings(overlap=3)}, "overlap: 3 given"),
         ({"settings": AnimationSettings(guidance={"tea": 2.0})}, "'tea' is no condition"),
+        ({"settings": AnimationSettings(scheduler="dpm++")}, "scheduler: 'dpm..' is none; choose euler, unipc"),
+        ({"settings": AnimationSettings(steps=0), "driving": "absent.mp4"}, "sampler.steps: 0"),  # before it is tracked
+        ({"camera": "sideways", "driving": "absent.mp4"}, "choose front, turntable, spiral"),
+        (
+            {"pose": recording(tmp_path / "near.npz", corpus, forward=model.footage.distance_m)},
+            "camera: is 0.* m from the head's centre in ",
+        ),
         ({"settings": AnimationSettings(device="cuda:99")}, "device: cuda:99 is not here"),
     ):
         with pytest.raises(UserError, match=said):
@@ -172,7 +178,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert "no model" in capsys.readouterr().err
     assert main([*words, "--checkpoint", str(animated), "--out", str(tmp_path / "v.txt")]) == 2
     assert "v.txt: is written as .mp4" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["no.npz"]
+    assert main([*words, "--checkpoint", str(animated), "--out", "v.mp4", "--side-by-side", "./v.mp4"]) == 2
+    assert "is --out as well" in capsys.readouterr().err
+    for frames in (0, 10**12):
+        with pytest.raises(UserError, match=f"frames: {frames} given; give 1 to"):
+            AnimationSettings(frames=frames)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["near.npz", "no.npz"]
 
 
 @pytest.mark.parametrize("word", ["expression", "=2", "expression=x"])
@@ -182,14 +193,17 @@ def test_a_scale_that_is_none(word: str, capsys: pytest.CaptureFixture[str]) -> 
     assert "guidance" in capsys.readouterr().err
 
 
-def test_a_camera_that_leaves_a_clip_is_held(corpus: Generated, animated: Path) -> None:
+def test_a_camera_that_leaves_a_clip_is_held(corpus: Generated) -> None:
     clips, row = Clips(str(corpus.out), split=None), corpus.rows()[1]
     times = np.arange(9) / clips.fps
-    head = load_head(load_portrait(animated).footage.head)
-    track: CameraTrack = read_camera(ClipName(str(corpus.out), row["key"]), times, (32, 40), head)
+    track: CameraTrack = read_camera(ClipName(str(corpus.out), row["key"]), times, (32, 40))
     np.testing.assert_allclose(track.world_to_camera[5:], track.world_to_camera[4:5].repeat(4, axis=0))
     (window,) = clips.windows(clips.find(row["key"]), [(0, range(1))], members=())
-    np.testing.assert_allclose(track.intrinsics[0, 0], window.intrinsics[0, 0] * 32 / 64)
+    (height, width), own = clips.resolution, window.intrinsics[0]
+    assert (height, width) == (64, 80)
+    np.testing.assert_allclose(track.intrinsics[0], np.diag([0.5, 0.5, 1]) @ own)
+    square = read_camera(ClipName(str(corpus.out), row["key"]), times, (64, 64)).intrinsics[0]
+    np.testing.assert_allclose(square, own - [[0, 0, 8], [0, 0, 0], [0, 0, 0]])  # its middle, and nothing stretched
 
 
 def test_a_comment_is_kept_in_the_file(tmp_path: Path) -> None:

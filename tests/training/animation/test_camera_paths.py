@@ -96,12 +96,15 @@ def test_key_poses_are_met_and_not_overshot(tmp_path: Path) -> None:
         ([{"yaw_deg": 1}], "pose 0: has no time_s"),
         ([{"time_s": 0, "yaw": 1}], "pose 0: 'yaw' is unknown; a pose has time_s, yaw_deg"),
         ([{"time_s": 0, "yaw_deg": "1"}], "pose 0: yaw_deg is '1'; give a number"),
-        ('[{"time_s": NaN}]', "pose 0: time_s is 'nan'"),
+        ('[{"time_s": NaN}]', "pose 0: time_s is nan; give a number"),
+        ('[{"time_s": 1' + "0" * 400 + "}]", "pose 0: time_s is 1000.*; give a number of at most"),
+        ([{"time_s": 0, "yaw_deg": 1e308}], "pose 0: yaw_deg is 1e.308; give a number of at most"),
+        ([{"time_s": 0}, {"time_s": 1e-320}], "let times rise by 0.001 s or more"),
         ([{"time_s": 0, "distance_m": 0.1}], r"pose 0: distance_m 0.1 given, below 0.2 m is the inside of a head"),
         ([{"time_s": 0, "focal_length_mm": 0}], "focal_length_mm 0 given"),
         ([{"time_s": 0, "pitch_deg": 91}], "pitch_deg 91 given"),
         ([{"time_s": 1}, {"time_s": 1}], "time_s 1 follows 1; let times rise"),
-        ([{"time_s": True}], "time_s is 'True'"),
+        ([{"time_s": True}], "time_s is True"),
     ],
 )
 def test_files_that_are_none(content: Any, said: str, tmp_path: Path) -> None:
@@ -123,9 +126,9 @@ def test_key_poses_without_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pose", "said"),
     [
-        ({"time_s": None}, "time_s is 'None'; give a number"),
-        ({"time_s": 0, "yaw_deg": float("nan")}, "yaw_deg is 'nan'; give a number"),
-        ({"time_s": 0, "yaw_deg": None}, "yaw_deg is 'None'"),
+        ({"time_s": None}, "time_s is None; give a number"),
+        ({"time_s": 0, "yaw_deg": float("nan")}, "yaw_deg is nan; give a number"),
+        ({"time_s": 0, "yaw_deg": None}, "yaw_deg is None"),
         ({"time_s": 0, "distance_m": 0.01}, "the inside of a head"),
         ({"time_s": 0, "pitch_deg": 170}, "give -90 to 90"),
         ({"time_s": 0, "focal_length_mm": 1}, "give 5 to 1000"),
@@ -134,6 +137,12 @@ def test_key_poses_without_a_file(tmp_path: Path) -> None:
 def test_a_key_pose_that_is_none(pose: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         KeyPose(**pose)
+
+
+def test_a_key_pose_of_numpys_numbers() -> None:
+    pose = KeyPose(np.int64(0), np.float32(-30), distance_m=np.float64(0.9))
+    yaw, _, distance = place(camera_path([pose], TIMES, FOOTAGE, CENTRE, (64, 80)))
+    np.testing.assert_allclose((yaw[0], distance[0]), (-30, 0.9), atol=1e-6)
 
 
 def test_what_is_no_camera(tmp_path: Path) -> None:
@@ -145,5 +154,5 @@ def test_what_is_no_camera(tmp_path: Path) -> None:
         camera_path("front", TIMES, Footage(), CENTRE, (64, 80))
     inside = look_at([[0, 0.09, 1.0], [0, 0.09, 0.15]], CENTRE)
     with pytest.raises(UserError, match=r"0.10 m from the head's centre in frame 1, inside the head"):
-        check_outside("camera x", inside, CENTRE)
-    check_outside("camera x", inside[:1], CENTRE)
+        check_outside(inside, np.array([CENTRE, CENTRE]))
+    check_outside(inside, np.array([CENTRE, np.add(CENTRE, [0, 0, -0.2])]))

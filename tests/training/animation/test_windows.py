@@ -99,6 +99,13 @@ def test_a_long_video_is_what_each_of_its_frames_is_told(frames: int, stride: in
     torch.testing.assert_close(torch.cat(pieces, dim=1), truth[0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_model_of_single_frames_makes_videos(frames: int, parts: Parts) -> None:
+    model, truth = portrait(parts, length=1), moving(frames)
+    video = torch.cat(run(model, plan_windows(model, frames), truth), dim=1)
+    torch.testing.assert_close(video, truth[0], atol=1e-5, rtol=0)
+
+
 def test_windows_that_differ_are_pinned_and_faded_into_one_another(parts: Parts) -> None:
     """Each window of this model is brighter by a fifth than the one before. Pinned and faded, the step at a join is a
     part of that; side by side it is all of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,9 @@ from training.data.clips import Clips
 from training.landmarks.load import load_detector
 from training.pipeline import PortraitPipeline
 from training.video_file import save_video
+
+_LOOK, _ANIMATE = 1, 4
+"""Places among the page's functions."""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,14 @@ def opened(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
     return browser
 
 
+def picture_of(studio: Studio) -> bytes:
+    """A clip's first frame as a PNG."""
+    (window,) = Clips(str(studio.corpus)).windows(0, [(0, range(1))], members=("rgb",))
+    assert window.rgb is not None
+    Image.fromarray(window.rgb[0]).save(file := io.BytesIO(), "png")
+    return file.getvalue()
+
+
 def source(browser: webdriver.Chrome, selector: str) -> str | None:
     found = browser.find_elements(By.CSS_SELECTOR, selector)
     return found[0].get_attribute("src") if found else None
@@ -65,6 +78,35 @@ def source(browser: webdriver.Chrome, selector: str) -> str | None:
 
 def upload(browser: webdriver.Chrome, nth: int, path: Path) -> None:
     browser.find_elements(By.CSS_SELECTOR, "input[type=file]")[nth].send_keys(str(path))
+
+
+def sent(address: str, name: str, content: bytes, **headers: str) -> tuple[int, str]:
+    """Status and answer of an upload without the page."""
+    edge = "edge-of-parts"
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
+    headers["Content-Type"] = f"multipart/form-data; boundary={edge}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{address}gradio_api/upload", body, headers)) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def join(address: str, fn_index: int, *data: Any) -> urllib.request.Request:
+    """Ask as the page asks, without the page. Where the answers come from."""
+    asked = json.dumps({"data": data, "fn_index": fn_index, "session_hash": "stranger"}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}gradio_api/queue/join", asked, headers)) as answer:
+        assert answer.status == 200
+    return urllib.request.Request(f"{address}gradio_api/queue/data?session_hash=stranger")
+
+
+def messages(answers: urllib.request.Request) -> Iterator[dict[str, Any]]:
+    with urllib.request.urlopen(answers) as answer:
+        for line in answer:
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
 
 
 def toasts(browser: webdriver.Chrome) -> str:
@@ -130,6 +172,10 @@ def test_the_server_limits_what_is_uploaded_and_loads_from_nowhere_else(address:
     assert "default-src 'self'" in policy
     _, options = make_page(studio)
     assert options["max_file_size"] == 64 * 2**20
+    too_large, html = b"0" * (65 * 2**20), b"<script>1</script>"
+    assert sent(address, "me.png", html, Origin="http://elsewhere.example")[0] == 403  # another page, in this browser
+    assert sent(address, "me.png", html, Origin=address.rstrip("/"))[0] == 200
+    assert sent(address, "me.png", too_large)[0] == 413
     elsewhere = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
     with pytest.raises(urllib.error.HTTPError) as refused:  # a name that another page has bound to this machine
         urllib.request.urlopen(elsewhere)
@@ -140,28 +186,30 @@ def test_the_server_limits_what_is_uploaded_and_loads_from_nowhere_else(address:
         assert error.value.code in (403, 404)
 
 
-@pytest.mark.parametrize("path", ["https://elsewhere.example/me.png", "/etc/passwd", "tiny-000000000.v00"])
-def test_only_what_was_uploaded_is_read(address: str, path: str) -> None:
-    """Asked as the page asks, without the page."""
-    given = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    asked = {"data": [given, None], "fn_index": 1, "session_hash": "stranger"}
-    headers = {"Content-Type": "application/json"}
-    join = urllib.request.Request(f"{address}gradio_api/queue/join", json.dumps(asked).encode(), headers)
-    with urllib.request.urlopen(join) as answer:
-        assert answer.status == 200
-    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash=stranger") as answer:
-        told = [json.loads(line[6:]) for line in answer.read().decode().splitlines() if line.startswith("data: ")]
-    (done,) = (message for message in told if message["msg"] == "process_completed")
-    assert not done["success"]
+def test_only_what_was_uploaded_is_read(address: str, studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "there.png").write_bytes(picture_of(studio))
+    _, uploaded = sent(address, "me.png", picture_of(studio))
+    (path,) = json.loads(uploaded)
+    elsewhere = ["https://elsewhere.example/me.png", "/etc/passwd", str(tmp_path / "there.png"), studio.clips[0]]
+    for given, reads in [(path, True), *((place, False) for place in elsewhere)]:
+        answers = join(address, _LOOK, {"path": given, "meta": {"_type": "gradio.FileData"}}, None)
+        (done,) = (message for message in messages(answers) if message["msg"] == "process_completed")
+        assert done["success"] == reads, given
 
 
-def test_it_ends_when_it_is_told_to_and_leaves_nothing(animated: Path, tmp_path: Path) -> None:
+def test_it_ends_amid_a_video_and_leaves_nothing(animated: Path, corpus: Generated, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "factorportrait", "app", "--checkpoint", str(animated), "--no-open"]
+    command += ["--corpus", str(corpus.out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert process.stdout is not None
-    assert HOST in process.stdout.readline()
+    address = process.stdout.readline().split()[0]
+    assert HOST in address
+    answers = messages(join(address, _ANIMATE, None, 0, None, 1, {"yaw_deg": 0, "pitch_deg": 0}, "hold", 240, 0))
+    for _ in range(8):  # well into it
+        next(message for message in answers if message["msg"] == "progress")
     assert any(path.name.startswith("factorportrait-app-") for path in tmp_path.iterdir())
     process.terminate()
+    assert not any(message.get("success") for message in answers)
     assert process.wait(WAIT_S) == 0
     assert not any(path.name.startswith("factorportrait-app-") for path in tmp_path.iterdir())
 

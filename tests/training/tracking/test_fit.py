@@ -84,6 +84,17 @@ def test_frames_without_a_face_are_carried_over(head: HeadModel) -> None:
     assert np.abs(fit.points[5:7] - points[5:7].numpy()).mean() < 3
 
 
+def test_jitter_of_the_points_is_smoothed(head: HeadModel) -> None:
+    still = Motion(**{**vars(moving(head)), "root": np.zeros((12, 3), np.float32)})
+    points, _ = seen(head, still)
+    noise = torch.randn(points.shape, generator=torch.Generator().manual_seed(0))
+    shaken = [
+        fitted(head, points + noise, focal_spread=0, smooth=weight).motion for weight in (0.0, FitSettings.smooth)
+    ]
+    free, smooth = (np.abs(np.diff(motion.root, axis=0)).mean() for motion in shaken)
+    assert smooth < 0.6 * free
+
+
 def test_outliers_pull_little(head: HeadModel) -> None:
     truth = moving(head)
     points, _ = seen(head, truth)

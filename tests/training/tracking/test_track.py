@@ -93,16 +93,28 @@ def test_faces_that_are_missing_for_long_are_said_and_nothing_is_written(points:
         track(video, Knowing(points), tmp_path / "t.txt")
     with pytest.raises(UserError, match="cannot be read"):
         track(tmp_path / "absent.mp4", Knowing(points), tmp_path / "t.npz")
+    with pytest.raises(UserError, match=r"video .*overlay.avi: is written as \.mp4"):
+        track(video, Knowing(points), tmp_path / "t.npz", overlay=tmp_path / "overlay.avi")
+    for seconds in (-1, float("nan")):
+        with pytest.raises(UserError, match=r"most_missing_s: .* given; give 0 or more"):
+            track(video, Knowing(points), tmp_path / "t.npz", most_missing_s=seconds)
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_what_no_recording_may_hold_is_not_written(points: Tensor, tmp_path: Path) -> None:
+    save_video(tmp_path / "one.mp4", np.zeros((1, *SIZE, 3), np.uint8), 10)
+    with pytest.raises(UserError, match=r"t.npz: expression has shape \(1, .* must have 2 to"):
+        track(tmp_path / "one.mp4", Knowing(points), tmp_path / "t.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.mp4"]
 
 
 def test_gaps_at_the_ends_count() -> None:
     found = np.array([False, False, True, True, False])
-    check_gaps("v", found, 10, 0.2)
+    check_gaps("v", found, 10, 0.2, "cut")
     with pytest.raises(UserError, match="frames 0 to 1"):
-        check_gaps("v", found, 10, 0.15)
+        check_gaps("v", found, 10, 0.15, "cut")
     with pytest.raises(UserError, match="frames 3 to 4"):
-        check_gaps("v", np.array([True, True, True, False, False]), 10, 0.15)
+        check_gaps("v", np.array([True, True, True, False, False]), 10, 0.15, "cut")
 
 
 def test_the_command_says_when_nothing_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
