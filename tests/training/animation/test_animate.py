@@ -16,7 +16,7 @@ from manifests.errors import UserError
 from tests.conftest import Generated
 from tests.training.conftest import Parts
 from training.animation.animate import animate
-from training.animation.camera_paths import CameraTrack
+from training.animation.camera_paths import CameraTrack, KeyPose
 from training.animation.material import Reader, read_camera, read_recorded_expressions, read_recorded_poses
 from training.animation.names import ClipName
 from training.animation.shot import AnimationSettings, Shot
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         ({"settings": AnimationSettings(steps=0), "driving": "absent.mp4"}, "sampler.steps: 0"),  # before it is tracked
         ({"camera": "sideways", "driving": "absent.mp4"}, "choose front, turntable, spiral"),
         (
-            {"pose": recording(tmp_path / "near.npz", corpus, forward=model.footage.distance_m)},
+            {"pose": recording(tmp_path / "near.npz", corpus, forward=0.4), "camera": [KeyPose(0, distance_m=0.5)]},
             "camera: is 0.* m from the head's centre in ",
         ),
         ({"settings": AnimationSettings(device="cuda:99")}, "device: cuda:99 is not here"),
