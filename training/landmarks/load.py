@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.folder import plugged_in, read_config
+from training.landmarks import face_mesh
 from training.landmarks.cnn import KIND, load_cnn
 from training.landmarks.detector import LandmarkDetector
 
@@ -17,6 +18,8 @@ ENTRY_POINTS: Final = "factorportrait.landmark_detectors"
 """Installed packages name their loaders in this group, each by the kind that its folders' config.json says. A folder
 holds that file and tensors in .safetensors files; nothing else of it is copied beside a trained transformer."""
 
+_OWN: Final[dict[str, Loader]] = {KIND: load_cnn, face_mesh.KIND: face_mesh.load_face_mesh}
+
 
 def load_detector(path: str | Path) -> LandmarkDetector:
     """The detector in a model folder, on the CPU and ready to be used.
@@ -25,5 +28,5 @@ def load_detector(path: str | Path) -> LandmarkDetector:
     """
     folder = Path(path)
     config = read_config(folder)
-    loader: Loader = plugged_in(folder, config, {KIND: load_cnn}, ENTRY_POINTS, "landmark detector")
+    loader: Loader = plugged_in(folder, config, _OWN, ENTRY_POINTS, "landmark detector")
     return loader(folder, config).eval().requires_grad_(False)
