@@ -25,6 +25,11 @@ def test_a_name_that_is_none(tmp_path: Path) -> None:
         ablate("x.yaml", "corpus", "codec", "expression", tmp_path, only=["without-tea"])
 
 
+def test_no_row_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"only: \[\] given"):
+        ablate("x.yaml", "corpus", "codec", "expression", tmp_path, only=[])
+
+
 def test_a_row_each() -> None:
     table = to_markdown(
         [Row(FULL, 1500, 48, {"psnr/foreground": 20.0}), Row("landmarks", 9, 2, {"drop/rays/foreground": 1.25})]
@@ -64,3 +69,9 @@ def test_the_command_trains_what_is_missing(
     before = (out / "full" / "model" / RECORD).stat().st_mtime_ns
     assert main(words) == 0
     assert (out / "full" / "model" / RECORD).stat().st_mtime_ns == before
+    for other, said in (
+        ([*words[:-1], "data.batch_size=2"], "its trainings have overrides"),
+        ([*words, "--split", "train"], "its trainings have split test, train given; name another folder"),
+    ):
+        assert main(other) == 2
+        assert said in capsys.readouterr().err

@@ -29,12 +29,13 @@ def test_it_makes_what_the_command_makes(corpus: Generated, animated: Path, tmp_
     portrait, driver = (f"{corpus.out}:{corpus.rows()[k]['key']}" for k in (0, 1))
     pipeline = PortraitPipeline.from_pretrained(animated).to("cpu")
     video = pipeline(
-        portrait, driver, camera="spiral", num_frames=4, num_inference_steps=1, guidance_scale={"camera": 2}, seed=3
-    )
+        portrait, driver, camera="spiral", num_frames=4, num_inference_steps=1, guidance_scale={"camera": 2}, seed=3,
+        overlap=1,
+    )  # fmt: skip
     assert (video.frames.dtype, len(video.frames)) == (np.uint8, 4)
     video.save(tmp_path / "mine.mp4")
     words = ["--portrait", portrait, "--driving", driver, "--camera", "spiral", "--frames", "4", "--steps", "1"]
-    words += ["--guidance", "camera=2", "--seed", "3", "--out", str(tmp_path / "v.mp4")]
+    words += ["--guidance", "camera=2", "--seed", "3", "--overlap", "1", "--out", str(tmp_path / "v.mp4")]
     assert main(["animate", "--checkpoint", str(animated), *words]) == 0
     assert (tmp_path / "mine.mp4").read_bytes() == (tmp_path / "v.mp4").read_bytes()
 

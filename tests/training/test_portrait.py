@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import runpy
 import sys
 from collections.abc import Callable
@@ -112,6 +113,17 @@ def test_another_transformer_is_refused(model: Path) -> None:
     tensors["proj_out.bias"] = tensors["proj_out.bias"] + 1
     save_file(tensors, file, {"format": "pt"})
     with pytest.raises(UserError, match="model/transformer: is not what the model was trained with"):
+        load_portrait(model)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("frames", "5"), ("fps", -1), ("focal", "x"), ("fps", float("nan")), ("distance_m", 1e9)]
+)
+def test_damaged_footage_is_said(model: Path, field: str, value: Any) -> None:
+    record = json.loads((model / "model_index.json").read_text())
+    record["footage"][field] = value
+    (model / "model_index.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"model_index\.json: is damaged \(footage: "):
         load_portrait(model)
 
 

@@ -122,6 +122,7 @@ def test_the_share_and_the_folder(tmp_path: Path, named_head: HeadInfo) -> None:
         ({"expression": np.full((FRAMES, 3), 2.0)}, "take -0.1 to 1.3"),
         ({"expression_names": np.zeros(1_000_000, "S1")}, "expression_names holds 1000000 texts"),
         ({"head": "x" * 100_000}, "head holds 1 texts of up to 400000 bytes"),
+        ({"expression": np.zeros(200_000, "S1000")}, "expression is |S1000, no numbers"),
         ({"neck": np.zeros((11_000_000, 3), np.int8)}, "neck holds 33000000 numbers"),
         ({"expression": np.zeros((FRAMES, 1)), "expression_names": ["noSuch"]}, "has no expression 'noSuch'"),
     ],

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from datagen.heads.model import load_head
 from factorportrait import main
@@ -27,6 +28,7 @@ from training.expression.cnn import CnnSizes
 from training.expression.fit import fit_expression
 from training.expression.load import load_encoder
 from training.expression.settings import ExpressionSettings
+from training.landmarks.detector import Detection, LandmarkDetector
 from training.portrait import load_portrait
 from training.video_file import save_video
 
@@ -35,6 +37,19 @@ SETTINGS = AnimationSettings(steps=1)
 
 def clip(corpus: Generated, number: int, end: str = "") -> str:
     return f"{corpus.out}:{corpus.rows()[number]['key']}{end}"
+
+
+class NotWhite(LandmarkDetector):
+    """Knows where the face is, if the picture is not white."""
+
+    licence = "of the tests"
+
+    def __init__(self, points: Tensor) -> None:
+        super().__init__()
+        self.points = points
+
+    def _detect(self, pictures: Tensor, near: Tensor | None) -> Detection:
+        return Detection(self.points, torch.ones(1, 70), (pictures.mean(dim=(1, 2, 3)) < 0.9).float())
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -115,6 +130,26 @@ def test_the_command_writes_a_long_video_one_beside_and_says_they_are_synthetic(
     for path in (out, beside):
         with av.open(str(path)) as container:
             assert "trainedAlgorithmicMedia" in container.metadata["comment"]
+
+
+def test_a_video_drives_and_what_it_does_not_show_is_carried_over(
+    corpus: Generated, animated: Path, tmp_path: Path
+) -> None:
+    """Frames of a face, and white ones between them."""
+    clips, row = Clips(str(corpus.out), split=None), corpus.rows()[1]
+    (window,) = clips.windows(clips.find(row["key"]), [(0, range(1))], members=("rgb",))
+    assert window.rgb is not None
+    white = np.full_like(window.rgb, 255)
+    save_video(tmp_path / "v.mp4", np.concatenate([window.rgb] * 3 + [white] * 3 + [window.rgb] * 3), 5)
+    model = load_portrait(animated).with_detector(NotWhite(torch.from_numpy(window.landmarks).float()))
+    made = animate(model, clip(corpus, 0), str(tmp_path / "v.mp4"), settings=SETTINGS)
+    codes = made.shot.expressions.codes
+    torch.testing.assert_close(codes[3:6], codes[2:3].lerp(codes[6:7], torch.tensor([[0.25], [0.5], [0.75]])))
+    assert made.carried == ((str(tmp_path / "v.mp4"), 3),)
+    assert "v.mp4: 3 frames show no face, carried over" in str(made)
+    save_video(tmp_path / "v.mp4", np.concatenate([window.rgb] + [white] * 9), 5)
+    with pytest.raises(UserError, match=r"driver .*v.mp4: no face in frames 1 to 9, 1.8 s; cut them out$"):
+        animate(model, clip(corpus, 0), str(tmp_path / "v.mp4"), settings=SETTINGS)
 
 
 def test_a_recording_gives_poses_at_the_models_rate(corpus: Generated, animated: Path, tmp_path: Path) -> None:
