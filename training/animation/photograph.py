@@ -41,6 +41,8 @@ def read_photograph(path: str | Path) -> Tensor:
             with Image.open(path, formats=_FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise UserError(f"portrait {path}: is {image.width} x {image.height}; give a smaller picture")
+                if image.mode.startswith(("I", "F")):  # Pillow would cut its values off, not scale them
+                    raise UserError(f"portrait {path}: has values of mode {image.mode}; save it with 8 bits a channel")
                 image.draft("RGB", (_LONGEST_EDGE, _LONGEST_EDGE))
                 upright = ImageOps.exif_transpose(image).convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

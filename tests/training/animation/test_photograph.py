@@ -90,3 +90,11 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     for name in ("text.png", "cut.png", "absent.png"):
         with pytest.raises(UserError, match=f"{name}: cannot be read as a picture"):
             read_photograph(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_more_than_eight_bits_are_not_cut_off(kind: type, tmp_path: Path) -> None:
+    path = tmp_path / ("a.png" if kind is np.uint16 else "a.tiff")
+    Image.fromarray(np.full((8, 8), 300, kind)).save(path)
+    with pytest.raises(UserError, match="8 bits a channel"):
+        read_photograph(path)
