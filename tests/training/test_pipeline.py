@@ -111,6 +111,20 @@ def test_a_checkpoint_that_does_not_say_has_a_card_that_does_not(parts: Parts, t
     assert "What it was trained on is not recorded" in text
 
 
+def test_the_card_says_when_an_expression_encoder_is_an_installed_packages(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = parts.module()
+    module.configure_model()
+    stored = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(stored)
+    torch.save(stored, tmp_path / "a.ckpt")
+    monkeypatch.setattr("training.portrait.OWN", {})
+    text = (export_portrait(tmp_path / "a.ckpt", tmp_path / "model") / "README.md").read_text()
+    assert "Its expression encoder may be others' work" in text
+    assert "rendered people alone" not in text
+
+
 @pytest.mark.parametrize("told", [{"clips": "many"}, {"assets": [["a", 1]]}, {"tea": 1}, [], {"corpora": 3}])
 def test_a_checkpoint_whose_record_is_damaged(told: Any, parts: Parts, tmp_path: Path) -> None:
     module = parts.module()
