@@ -39,8 +39,8 @@ _COLUMNS: Final = {
     "drop/expression/mouth_eyes": "expression, mouth and eyes",
 }
 _SETTINGS: Final = "settings.json"
-_PLACES: Final = ("data.latents=", "data.workers=")
-"""Words for `fit` that change no result."""
+_PLACES: Final = ("--data.latents", "--data.workers")
+"""Options of `fit` that change no result."""
 _FOLDER: Final = Path(__file__).parent / "configs" / "ablations"
 
 
@@ -89,7 +89,7 @@ def ablate(
         "corpus": [source.corpus.config_hash for source in CorpusReader(corpus).sources],
         "codec": load_codec(codec).digest,
         "expression": load_encoder(expression).digest,
-        "overrides": [word for word in overrides if not word.startswith(_PLACES)],
+        "overrides": _telling(overrides),
         "split": split,
         "clips": clips,
     })  # fmt: skip
@@ -142,6 +142,17 @@ def _check_settings(out: Path, settings: dict[str, Any]) -> None:
                 )
     with replacing_file(file, "ablations") as beside:
         beside.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _telling(words: Sequence[str]) -> list[str]:
+    """Those of words for `fit`, ``--name value`` or ``--name=value``, that a result follows from."""
+    told, tells = [], True
+    for word in words:
+        if word.startswith("--"):
+            tells = word.partition("=")[0] not in _PLACES
+        if tells:
+            told.append(word)
+    return told
 
 
 def _read(out: Path, table: str) -> dict[str, Row]:
