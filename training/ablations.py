@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -38,6 +39,7 @@ _COLUMNS: Final = {
     "drop/head_pose/foreground": "head pose",
     "drop/expression/mouth_eyes": "expression, mouth and eyes",
 }
+_RESULTS: Final = "results"
 _SETTINGS: Final = "settings.json"
 _PLACES: Final = ("--data.latents", "--data.workers")
 """Options of `fit` that change no result."""
@@ -85,7 +87,7 @@ def ablate(
             raise UserError(f"ablation {name!r}: is none; choose {', '.join(ABLATIONS)}")
     rows = _read(out, table) if (out / table).is_file() else {}
     _check_settings(out, {
-        "config": sha256(Path(config).read_bytes()).hexdigest(),
+        "config": _digest(config),
         "corpus": [source.corpus.config_hash for source in CorpusReader(corpus).sources],
         "codec": load_codec(codec).digest,
         "expression": load_encoder(expression).digest,
@@ -111,7 +113,7 @@ def ablate(
         rows[name] = Row(name, steps, len(report.keys), report.scalars())
         made = [rows[known] for known in ABLATIONS if known in rows]
         (out / "ablations.md").write_text(to_markdown(made))
-        (out / table).write_text(json.dumps({row.name: _fields(row) for row in made}, indent=2) + "\n")
+        (out / table).write_text(json.dumps({row.name: dataclasses.asdict(row) for row in made}, indent=2) + "\n")
     return made
 
 
@@ -133,7 +135,7 @@ def _check_settings(out: Path, settings: dict[str, Any]) -> None:
     """Note them in ``out``. Raises UserError where those noted there are others: rows of one table compare."""
     file = out / _SETTINGS
     if file.is_file():
-        noted = read_config(out, _SETTINGS)
+        noted = read_config(out, _SETTINGS, _RESULTS)
         for name, value in settings.items():
             if noted.get(name) != value:
                 raise UserError(
@@ -158,7 +160,7 @@ def _telling(words: Sequence[str]) -> list[str]:
 def _read(out: Path, table: str) -> dict[str, Row]:
     """Raises UserError for a file that is damaged."""
     try:
-        return {name: _row(name, **fields) for name, fields in read_config(out, table).items()}
+        return {name: _row(**fields) for name, fields in read_config(out, table, _RESULTS).items()}
     except (TypeError, ValueError, AttributeError):
         raise UserError(
             f"{out / table}: holds no rows of trainings; move it away to have them measured again"
@@ -169,8 +171,12 @@ def _row(name: str, steps: int, clips: int, scalars: Mapping[str, float]) -> Row
     return Row(name, int(steps), int(clips), {key: float(value) for key, value in scalars.items()})
 
 
-def _fields(row: Row) -> dict[str, Any]:
-    return {"steps": row.steps, "clips": row.clips, "scalars": row.scalars}
+def _digest(config: str | Path) -> str:
+    """Raises UserError where it cannot be read."""
+    try:
+        return sha256(Path(config).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"config {config}: cannot be read ({error.strerror}); name one that is there") from None
 
 
 def _words(

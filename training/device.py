@@ -9,11 +9,12 @@ from manifests.errors import UserError
 
 def check_device(device: str, name: str = "device") -> None:
     """Raises UserError for one that this machine lacks, or that is none; ``name`` is what it was given as."""
+    none = UserError(f"{name}: {device!r} is no device that is used here; choose cpu or cuda")
     try:
-        wanted: torch.device | None = torch.device(device)
+        wanted = torch.device(device)
     except RuntimeError:
-        wanted = None
-    if wanted is None or wanted.type not in ("cpu", "cuda"):
-        raise UserError(f"{name}: {device!r} is no device that is used here; choose cpu or cuda")
+        raise none from None
+    if wanted.type not in ("cpu", "cuda"):
+        raise none
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         raise UserError(f"{name}: {device} is not here; choose cpu")

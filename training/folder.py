@@ -92,17 +92,18 @@ def replacing_file(path: str | Path, what: str) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def read_config(folder: str | Path, name: str = CONFIG) -> dict[str, Any]:
-    """The config.json of a model folder, or a like file. Raises UserError when there is none, or it holds no object."""
+def read_config(folder: str | Path, name: str = CONFIG, what: str = "model") -> dict[str, Any]:
+    """The config.json of a model folder, or a like file of ``what``. Raises UserError when there is none, or it holds
+    no object."""
     file = Path(folder) / name
     try:
         config = json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder}: no model folder, it holds no {name}; give the folder of a trained model") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); take another copy of the model") from None
+        raise UserError(f"{file}: cannot be read ({error}); take another copy of the {what}") from None
     if not isinstance(config, dict):
-        raise UserError(f"{file}: holds no JSON object; take another copy of the model")
+        raise UserError(f"{file}: holds no JSON object; take another copy of the {what}")
     return config
 
 

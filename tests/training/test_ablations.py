@@ -75,6 +75,7 @@ def test_the_command_trains_what_is_missing(
             [*words[:-1], "data.workers=7", "data.latents=elsewhere", "data.batch_size=2"],
             "its trainings have overrides",
         ),
+        ([*words, "--config", str(tmp_path / "none.yaml")], "none.yaml: cannot be read"),
         ([*words, "--split", "train"], "its trainings have split test, train given; name another folder"),
     ):
         assert main(other) == 2

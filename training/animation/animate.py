@@ -92,7 +92,7 @@ def animate(
     detector = detector or model.detector
     if detector is not None:
         detector = detector.to(settings.device)
-    camera_track(camera, np.zeros(1), footage, head)  # what is none is said before minutes go into a driver
+    _camera_track(camera, np.zeros(1), footage, head)  # what is none is said before minutes go into a driver
     until_s = None if settings.frames is None else settings.frames / footage.fps
     reader = Reader(model.encode, head, footage, detector, progress, until_s)
     face, expressions, poses = (
@@ -103,12 +103,12 @@ def animate(
     times = frame_times(len(expressions.codes), expressions.fps, footage.fps)
     if settings.frames is not None:
         times = np.arange(settings.frames) / footage.fps
-    shot = Shot(face, expressions, poses, camera_track(camera, times, footage, head), times)
+    shot = Shot(face, expressions, poses, _camera_track(camera, times, footage, head), times)
     video, windows, seams = shoot(model, shot, head, settings, progress)
     return Animation(shot, as_pictures(video), footage.fps, windows, seams, reader.carried)
 
 
-def camera_track(camera: str | Sequence[KeyPose], times: Array, footage: Footage, head: HeadModel) -> CameraTrack:
+def _camera_track(camera: str | Sequence[KeyPose], times: Array, footage: Footage, head: HeadModel) -> CameraTrack:
     """What `animate` takes as a camera, at times [T] in seconds. Raises UserError for what is none."""
     size = footage.height, footage.width
     clip = parse_clip(camera) if isinstance(camera, str) else None

@@ -183,8 +183,8 @@ def _interpolated(poses: Sequence[KeyPose], times: Array, usual: tuple[float, fl
     keys = np.array([
         [pose.yaw_deg, pose.pitch_deg, pose.roll_deg, pose.distance_m or usual[0], pose.focal_length_mm or usual[1]]
         for pose in poses
-    ])  # fmt: skip
-    at = np.array([pose.time_s for pose in poses])
+    ], np.float64)  # fmt: skip
+    at = np.array([pose.time_s for pose in poses], np.float64)
     if len(poses) == 1:
         return list(np.repeat(keys, len(times), axis=0).T)
     return list(PchipInterpolator(at, keys)(np.clip(times, at[0], at[-1])).T)

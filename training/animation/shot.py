@@ -141,10 +141,10 @@ def shoot(
 
 def model_head(portrait: Portrait) -> HeadModel:
     """The head whose mesh the normal maps show. Raises UserError where it is not on this machine, or is another."""
-    name, sha256 = portrait.footage.head, portrait.footage.head_sha256
+    footage = portrait.footage
+    name, sha256 = footage.head, footage.head_sha256
     if not name:
         raise UserError("model: does not say which head its normal maps show; export its checkpoint again")
-    footage = portrait.footage
     if not footage.fps > 0 or not footage.height or not footage.width:
         raise UserError("model: does not say the size and rate of its videos; export its checkpoint again")
     check_name(name)

@@ -117,6 +117,8 @@ def test_truth_is_measured_as_the_best_there_is(portrait: Portrait, corpus: Gene
         assert made["psnr"] < 30
         assert made["psnr"] < still["psnr"]  # it has learnt nothing
         assert truth["temporal"] > made["temporal"]
+        assert 0.9 < truth["identity"] <= 1 + 1e-6
+        assert -1 <= made["identity"] <= 1 + 1e-6
         assert set(truth) >= {"expression", "expression_landmarks", "head_pose_deg", "camera_deg", "identity"}
         assert truth["view_consistency"] > made["view_consistency"]
     assert set(found.not_measured) == {"LPIPS", "Fréchet distance"}
