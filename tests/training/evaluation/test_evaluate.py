@@ -19,6 +19,7 @@ from training.data.clips import Clips
 from training.evaluation.evaluate import GENERATED, REFERENCE, TRUTH, Evaluation, Measured, evaluate
 from training.evaluation.instruments import Instruments, load_instruments
 from training.evaluation.report import groups, summary, to_html, to_json, to_markdown
+from training.evaluation.run import evaluate_to_folder
 from training.evaluation.takes import Takes, TakeSettings, make_takes
 from training.expression.network import FaceNetwork
 from training.identity.cnn import CnnIdentity
@@ -215,3 +216,25 @@ def test_the_command_writes_figures_and_videos(
     videos = sorted(path.name for path in (out / "videos").iterdir())
     assert len(videos) == 2
     assert all(f"videos/{name}" in (out / "evaluation.html").read_text() for name in videos)
+    (out / "videos" / "old.mp4").write_bytes(b"")
+    assert main([*words, "--clips", "1"]) == 0
+    assert len(list((out / "videos").iterdir())) == 1  # nothing of the one before stays
+
+
+def test_an_evaluation_is_whole_or_not_there(
+    animated: Path, corpus: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(*_: Any, **options: Any) -> None:
+        take = takes(load_portrait(animated), corpus, "self")[0]
+        assert take.truth is not None
+        options["keep"](take, take.truth.video)
+        raise UserError("the second take is damaged")
+
+    monkeypatch.setattr("training.evaluation.run.evaluate", stops)
+    with pytest.raises(UserError, match="second take"):
+        evaluate_to_folder(animated, str(corpus.out), tmp_path / "new", TakeSettings())
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="is there already and no evaluation"):
+        evaluate_to_folder(animated, str(corpus.out), tmp_path, TakeSettings())
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
+from factorportrait import main
 from manifests.errors import UserError
-from training.evaluation.independence import Change, Told, independence_matrix, read_change, told_change
+from tests.conftest import Generated
+from training.animation.shot import AnimationSettings
+from training.data.clips import Clips
+from training.evaluation.independence import (
+    Change,
+    Told,
+    independence_matrix,
+    measure_independence,
+    read_change,
+    told_change,
+)
 from training.evaluation.readings import Reading
+from training.landmarks.detector import Detection, LandmarkDetector
+from training.portrait import load_portrait
 
 FRAMES = 4
 
@@ -83,3 +99,42 @@ def test_nothing_to_compare() -> None:
     base = told()
     nothing = dataclasses.replace(read(base), found=np.zeros(FRAMES, bool))
     assert read_change((base, nothing), (base, read(base))) is None
+
+
+class Anywhere(LandmarkDetector):
+    """A face in every picture, always at one place."""
+
+    licence = "of the tests"
+
+    def __init__(self, points: Tensor) -> None:
+        super().__init__()
+        self.points = points
+
+    def _detect(self, pictures: Tensor, near: Tensor | None) -> Detection:
+        return Detection(self.points, torch.ones(1, 70), torch.ones(1))
+
+
+def test_a_model_is_measured_and_a_clip_that_tells_nothing_is_left_out(
+    animated: Path, corpus: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = Clips(str(corpus.out), split="test")
+    (window,) = clips.windows(0, [(0, range(1))], members=())
+    detector = Anywhere(torch.from_numpy(window.landmarks).float())
+    monkeypatch.setattr("training.landmarks.load.load_detector", lambda _: detector)
+    words = ["independence", "--checkpoint", str(animated), "--corpus", str(corpus.out), "--landmarks", "any"]
+    assert main([*words, "--out", str(tmp_path / "two"), "--clips", "2"]) == 0
+    found = json.loads((tmp_path / "two" / "independence.json").read_text())
+    assert found["videos"] == 2
+    assert np.shape(found["matrix"]) == (3, 4)
+    matrix = np.array(found["matrix"])
+    # Points that stay where they are follow no expression, no head pose and no camera.
+    assert [*matrix[0, 1:], *matrix[:, 1], matrix[1, 2], matrix[2, 3]] == pytest.approx([0] * 8, abs=0.05)
+    read = iter([None])
+    monkeypatch.setattr(
+        "training.evaluation.independence.read_change", lambda first, second: next(read, Change(1, 1, 1, 1))
+    )
+    portrait = load_portrait(animated)
+    left = measure_independence(portrait, str(corpus.out), detector, clips=2, animation=AnimationSettings(steps=1))
+    assert left.videos == 1
+    (tmp_path / "file").write_text("")
+    assert main([*words, "--out", str(tmp_path / "file")]) == 2
